@@ -5,6 +5,11 @@
  *
  * Commands, flags, results, policies and counters are the device's own numbers
  * (ATSX_* in hw/ats_exerciser_regs.h).
+ *
+ * After the driver has been unbound from the function every ioctl of a file that
+ * is still open gives -ENODEV; its buffers are no longer mapped for the function,
+ * and their memory stays until the file is closed. -EIO says that the function
+ * is bound but its registers read as all ones.
  */
 #ifndef _UAPI_LINUX_ATS_EXERCISER_H
 #define _UAPI_LINUX_ATS_EXERCISER_H
@@ -43,6 +48,9 @@ struct ats_exerciser_info {
  * The memory of a buffer lives from ALLOC to FREE (or to the close of the file)
  * whether it is mapped for the device or not: memory that has been unmapped
  * stands for memory that somebody else owns now.
+ *
+ * -ENOSPC if all buffers are in use, -ENOENT if @id is none, -EBUSY for FREE and
+ * MAP of a mapped buffer, -EINVAL for UNMAP of one that is not.
  */
 struct ats_exerciser_buf {
 	__u32 id;
@@ -66,7 +74,7 @@ struct ats_exerciser_buf {
  * @reserved: zero
  *
  * Waits for the command's interrupt. -ETIMEDOUT if it does not come within 5 s,
- * -EIO if the device is gone.
+ * -EBUSY if an earlier command that timed out still runs.
  */
 struct ats_exerciser_dma {
 	__u32 cmd;
@@ -117,6 +125,7 @@ struct ats_exerciser_counters {
 #define ATS_EXERCISER_DMA		_IOWR(ATS_EXERCISER_MAGIC, 0x05, struct ats_exerciser_dma)
 #define ATS_EXERCISER_SET_POLICY	_IOW(ATS_EXERCISER_MAGIC, 0x06, struct ats_exerciser_policy)
 #define ATS_EXERCISER_GET_POLICY	_IOR(ATS_EXERCISER_MAGIC, 0x07, struct ats_exerciser_policy)
-#define ATS_EXERCISER_GET_COUNTERS	_IOR(ATS_EXERCISER_MAGIC, 0x08, struct ats_exerciser_counters)
+#define ATS_EXERCISER_GET_COUNTERS	_IOR(ATS_EXERCISER_MAGIC, 0x08, \
+					     struct ats_exerciser_counters)
 
 #endif /* _UAPI_LINUX_ATS_EXERCISER_H */

@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define PCI_DEVICES	"/sys/bus/pci/devices"
+#define FAIL_FUNCTION	"/sys/kernel/debug/fail_function"
+
+const char *const host_counter[ATSX_CNT_NUM] = {
+	[ATSX_CNT_TR_GRANTED]	 = "tr-granted",
+	[ATSX_CNT_TR_REFUSED]	 = "tr-refused",
+	[ATSX_CNT_INV_RECEIVED]	 = "inv-received",
+	[ATSX_CNT_INV_ANSWERED]	 = "inv-answered",
+	[ATSX_CNT_INV_DROPPED]	 = "inv-dropped",
+	[ATSX_CNT_INV_DISABLED]	 = "inv-disabled",
+	[ATSX_CNT_INV_FENCED]	 = "inv-fenced",
+	[ATSX_CNT_TDMA_DONE]	 = "tdma-done",
+	[ATSX_CNT_TDMA_REJECTED] = "tdma-rejected",
+	[ATSX_CNT_TDMA_NO_ENTRY] = "tdma-no-entry",
+	[ATSX_CNT_UDMA_DONE]	 = "udma-done",
+	[ATSX_CNT_UDMA_REJECTED] = "udma-rejected",
+	[ATSX_CNT_RESETS]	 = "resets",
+	[ATSX_CNT_ATC_ENTRIES]	 = "atc-entries",
+};
+
+static int vsysfs_read(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	char path[256];
+	ssize_t len;
+	int err, fd;
+
+	vsnprintf(path, sizeof(path), fmt, ap);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, buf, size - 1);
+	err = len < 0 ? -errno : 0;
+	close(fd);
+	if (err)
+		return err;
+	buf[len] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return 0;
+}
+
+int sysfs_read(char *buf, size_t size, const char *path, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, path);
+	ret = vsysfs_read(buf, size, path, ap);
+	va_end(ap);
+	return ret;
+}
+
+int sysfs_write(const char *value, const char *path, ...)
+{
+	char buf[256];
+	va_list ap;
+	int ret = 0;
+	int fd;
+
+	va_start(ap, path);
+	vsnprintf(buf, sizeof(buf), path, ap);
+	va_end(ap);
+
+	fd = open(buf, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, value, strlen(value)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int pci_bind(const char *bdf, const char *driver)
+{
+	return sysfs_write(bdf, "/sys/bus/pci/drivers/%s/bind", driver);
+}
+
+int pci_unbind(const char *bdf)
+{
+	return sysfs_write(bdf, PCI_DEVICES "/%s/driver/unbind", bdf);
+}
+
+int pci_driver_override(const char *bdf, const char *driver)
+{
+	/* An empty write is none at all; a newline clears it */
+	return sysfs_write(*driver ? driver : "\n",
+			   PCI_DEVICES "/%s/driver_override", bdf);
+}
+
+/* The last part of what the link points to */
+static int sysfs_link(char *name, size_t size, const char *path)
+{
+	char target[256];
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+	char *slash;
+
+	if (len < 0)
+		return -errno;
+	target[len] = '\0';
+	slash = strrchr(target, '/');
+	snprintf(name, size, "%s", slash ? slash + 1 : target);
+	return 0;
+}
+
+int pci_driver(const char *bdf, char *name, size_t size)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", bdf);
+	return sysfs_link(name, size, path);
+}
+
+int pci_set_numvfs(const char *pf, unsigned int num)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u", num);
+	return sysfs_write(value, PCI_DEVICES "/%s/sriov_numvfs", pf);
+}
+
+int pci_remove(const char *bdf)
+{
+	return sysfs_write("1", PCI_DEVICES "/%s/remove", bdf);
+}
+
+int pci_rescan(void)
+{
+	return sysfs_write("1", "/sys/bus/pci/rescan");
+}
+
+static int pci_config_open(const char *bdf, int flags)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/config", bdf);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Offset of an extended capability (PCIe r6.0, 7.6.3), -ENOENT if it has none */
+static int pci_find_ext_cap(int fd, uint16_t id)
+{
+	/* 960 = (4096 - 256) / 4 is the longest chain without a loop */
+	unsigned int left = 960;
+	unsigned int pos = 0x100;
+	uint32_t header;
+
+	while (pos >= 0x100 && left--) {
+		if (pread(fd, &header, sizeof(header), pos) != sizeof(header))
+			return -ENOENT;
+		if (!header || header == 0xffffffff)
+			return -ENOENT;
+		if ((header & 0xffff) == id)
+			return pos;
+		pos = header >> 20 & 0xffc;
+	}
+	return -ENOENT;
+}
+
+#define PCI_EXT_CAP_ATS		0x0f
+#define PCI_ATS_CTRL_OFFSET	6
+
+int pci_ats_ctrl(const char *bdf)
+{
+	int fd = pci_config_open(bdf, O_RDONLY);
+	uint16_t ctrl;
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = pci_find_ext_cap(fd, PCI_EXT_CAP_ATS);
+	if (ret >= 0) {
+		if (pread(fd, &ctrl, sizeof(ctrl), ret + PCI_ATS_CTRL_OFFSET) == sizeof(ctrl))
+			ret = ctrl;
+		else
+			ret = -EIO;
+	}
+	close(fd);
+	return ret;
+}
+
+int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl)
+{
+	int fd = pci_config_open(bdf, O_RDWR);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = pci_find_ext_cap(fd, PCI_EXT_CAP_ATS);
+	if (ret >= 0) {
+		if (pwrite(fd, &ctrl, sizeof(ctrl), ret + PCI_ATS_CTRL_OFFSET) == sizeof(ctrl))
+			ret = 0;
+		else
+			ret = -EIO;
+	}
+	close(fd);
+	return ret;
+}
+
+int iommu_type(const char *bdf, char *type, size_t size)
+{
+	return sysfs_read(type, size, PCI_DEVICES "/%s/iommu_group/type", bdf);
+}
+
+int iommu_set_type(const char *bdf, const char *type)
+{
+	return sysfs_write(type, PCI_DEVICES "/%s/iommu_group/type", bdf);
+}
+
+static int atsx_find_pf(char bdf[BDF_SIZE])
+{
+	DIR *dir = opendir(PCI_DEVICES);
+	struct dirent *entry;
+	int ret = -ENODEV;
+
+	if (!dir)
+		return -errno;
+	while (ret && (entry = readdir(dir))) {
+		char vendor[16], device[16];
+
+		if (sysfs_read(vendor, sizeof(vendor), PCI_DEVICES "/%s/vendor", entry->d_name) ||
+		    sysfs_read(device, sizeof(device), PCI_DEVICES "/%s/device", entry->d_name))
+			continue;
+		if (strtoul(vendor, NULL, 16) != ATSX_VENDOR_ID ||
+		    strtoul(device, NULL, 16) != ATSX_DEVICE_ID)
+			continue;
+		snprintf(bdf, BDF_SIZE, "%.*s", BDF_SIZE - 1, entry->d_name);
+		ret = 0;
+	}
+	closedir(dir);
+	return ret;
+}
+
+int atsx_bdf(unsigned int index, char bdf[BDF_SIZE])
+{
+	char path[256];
+	int ret;
+
+	ret = atsx_find_pf(bdf);
+	if (ret || !index)
+		return ret;
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn%u", bdf, index - 1);
+	return sysfs_link(bdf, BDF_SIZE, path);
+}
+
+int atsx_open(const char *bdf)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/ats_exerciser/%s", bdf);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int atsx_mem_alloc(int fd, struct atsx_mem *mem, size_t size)
+{
+	int ret;
+
+	mem->buf = (struct ats_exerciser_buf) { .size = size };
+	ret = atsx_ioctl(fd, ATS_EXERCISER_BUF_ALLOC, &mem->buf);
+	if (ret)
+		return ret;
+	mem->p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		      (off_t)mem->buf.id << 20);
+	return mem->p == MAP_FAILED ? -errno : 0;
+}
+
+int atsx_mem_map(int fd, struct atsx_mem *mem)
+{
+	return atsx_ioctl(fd, ATS_EXERCISER_BUF_MAP, &mem->buf);
+}
+
+int atsx_mem_unmap(int fd, struct atsx_mem *mem)
+{
+	return atsx_ioctl(fd, ATS_EXERCISER_BUF_UNMAP, &mem->buf);
+}
+
+void atsx_mem_fill(struct atsx_mem *mem, uint64_t pattern)
+{
+	for (size_t i = 0; i < mem->buf.size / sizeof(*mem->p); i++)
+		__atomic_store_n(&mem->p[i], pattern, __ATOMIC_RELAXED);
+}
+
+size_t atsx_mem_differs(const struct atsx_mem *mem, uint64_t pattern)
+{
+	size_t differs = 0;
+
+	/* Atomic: the function may have written since the last look */
+	for (size_t i = 0; i < mem->buf.size / sizeof(*mem->p); i++)
+		differs += __atomic_load_n(&mem->p[i], __ATOMIC_RELAXED) != pattern;
+	return differs;
+}
+
+int atsx_dma(int fd, const struct atsx_mem *mem, struct ats_exerciser_dma *dma)
+{
+	int ret;
+
+	dma->addr = mem->buf.iova;
+	dma->len = mem->buf.size;
+	ret = atsx_ioctl(fd, ATS_EXERCISER_DMA, dma);
+	return ret ?: (int)dma->result;
+}
+
+int klog_open(struct klog *log, bool from_boot)
+{
+	*log = (struct klog) {};
+	log->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (log->fd < 0)
+		return -errno;
+	if (lseek(log->fd, 0, from_boot ? SEEK_SET : SEEK_END) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Appends what the log has said since the last call, a line a record */
+static int klog_read(struct klog *log)
+{
+	char record[8192];
+
+	for (;;) {
+		ssize_t len = read(log->fd, record, sizeof(record));
+		char *text, *end;
+
+		if (len < 0) {
+			if (errno == EAGAIN)
+				return 0;
+			/* Records were overwritten before they were read */
+			if (errno == EPIPE || errno == EINTR)
+				continue;
+			return -errno;
+		}
+		/* "priority,...;text\n KEY=value\n", the facility above bit 3 */
+		text = memchr(record, ';', len);
+		if (!text)
+			continue;
+		/* What user space wrote there, such as the output of this test */
+		if (strtoul(record, NULL, 10) >> 3)
+			continue;
+		text++;
+		end = memchr(text, '\n', record + len - text);
+		len = (end ?: record + len) - text;
+
+		log->text = realloc(log->text, log->len + len + 2);
+		if (!log->text)
+			return -ENOMEM;
+		memcpy(log->text + log->len, text, len);
+		log->len += len;
+		log->text[log->len++] = '\n';
+		log->text[log->len] = '\0';
+	}
+}
+
+void klog_mark(struct klog *log)
+{
+	klog_read(log);
+	log->len = 0;
+}
+
+static int klog_match(struct klog *log, const char *regex, bool show)
+{
+	regex_t re;
+	int count = 0;
+	int ret;
+
+	ret = klog_read(log);
+	if (ret)
+		return ret;
+	if (regcomp(&re, regex, REG_EXTENDED | REG_NOSUB))
+		return -EINVAL;
+
+	for (char *line = log->text; line && line < log->text + log->len;) {
+		char *end = strchr(line, '\n');
+
+		*end = '\0';
+		if (!regexec(&re, line, 0, NULL, 0)) {
+			count++;
+			if (show)
+				fprintf(stderr, "# log: %s\n", line);
+		}
+		*end = '\n';
+		line = end + 1;
+	}
+	regfree(&re);
+	return count;
+}
+
+int klog_count(struct klog *log, const char *regex)
+{
+	return klog_match(log, regex, false);
+}
+
+void klog_show(struct klog *log, const char *regex)
+{
+	klog_match(log, regex, true);
+}
+
+int fail_function(const char *function, int err)
+{
+	char value[32];
+	int ret;
+
+	ret = sysfs_write(function, FAIL_FUNCTION "/inject");
+	if (ret)
+		return ret;
+	snprintf(value, sizeof(value), "%#llx", (long long)err);
+	ret = sysfs_write(value, FAIL_FUNCTION "/%s/retval", function);
+	if (ret)
+		return ret;
+	ret = sysfs_write("100", FAIL_FUNCTION "/probability");
+	if (ret)
+		return ret;
+	/* Its own reports would stand in the log as trouble */
+	ret = sysfs_write("0", FAIL_FUNCTION "/verbose");
+	if (ret)
+		return ret;
+	return sysfs_write("-1", FAIL_FUNCTION "/times");
+}
+
+int fail_function_off(void)
+{
+	/* A line without a name removes all */
+	return sysfs_write("\n", FAIL_FUNCTION "/inject");
+}
+
+#define HOST_TIMEOUT_MS	10000
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int host_write(int host, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len) {
+		ssize_t done = write(host, text, len);
+
+		if (done < 0)
+			return -errno;
+		text += done;
+		len -= done;
+	}
+	return 0;
+}
+
+/* One line of QMP; a longer one is cut */
+static int host_read_line(int host, char *line, size_t size, long end)
+{
+	size_t len = 0;
+
+	for (;;) {
+		struct pollfd pfd = { .fd = host, .events = POLLIN };
+		long left = end - now_ms();
+		char c;
+
+		if (left <= 0 || !poll(&pfd, 1, left))
+			return -ETIMEDOUT;
+		if (read(host, &c, 1) != 1)
+			return -EIO;
+		if (c == '\n') {
+			line[len] = '\0';
+			return 0;
+		}
+		if (len < size - 1)
+			line[len++] = c;
+	}
+}
+
+/*
+ * Sends a command and waits for its answer, which is known by its id: what else
+ * comes are events, the monitor's greeting, and the rest of lines of which the
+ * serial port lost a part while nobody had opened it.
+ */
+static int host_execute(int host, const char *command, char *answer, size_t size)
+{
+	static unsigned int id;
+	long end = now_ms() + HOST_TIMEOUT_MS;
+	char tag[32];
+	char text[512];
+	int ret;
+
+	id++;
+	snprintf(tag, sizeof(tag), "\"id\": \"%d-%u\"", getpid(), id);
+	snprintf(text, sizeof(text), "{%s, %s}\n", command, tag);
+	ret = host_write(host, text);
+	if (ret)
+		return ret;
+	do {
+		ret = host_read_line(host, answer, size, end);
+		if (ret)
+			return ret;
+	} while (!strstr(answer, tag));
+	return 0;
+}
+
+int host_open(void)
+{
+	static const char *const ports[] = { "/dev/ttyS1", "/dev/ttyAMA1" };
+	char answer[512];
+	struct termios tio;
+	int host = -1;
+	int ret;
+
+	for (size_t i = 0; host < 0 && i < sizeof(ports) / sizeof(*ports); i++)
+		host = open(ports[i], O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (host < 0)
+		return -ENODEV;
+
+	/* Also fails if the port is registered but no UART answers */
+	if (tcgetattr(host, &tio)) {
+		ret = -ENODEV;
+		goto err;
+	}
+	cfmakeraw(&tio);
+	tio.c_cflag |= CLOCAL | CREAD;
+	tio.c_cc[VMIN] = 1;
+	tio.c_cc[VTIME] = 0;
+	if (tcsetattr(host, TCSANOW, &tio)) {
+		ret = -errno;
+		goto err;
+	}
+
+	/* An error if somebody has done it before, which is as good */
+	ret = host_execute(host, "\"execute\": \"qmp_capabilities\"", answer,
+			   sizeof(answer));
+	if (ret)
+		goto err;
+	return host;
+
+err:
+	close(host);
+	return ret;
+}
+
+#define HOST_PROPERTY	"\"path\": \"/machine/peripheral/ex0\", \"property\": \"fn%u-%s\""
+
+int host_get(int host, unsigned int index, const char *name, uint64_t *value)
+{
+	char command[256];
+	char answer[512];
+	char *p;
+	int ret;
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"qom-get\", \"arguments\": {" HOST_PROPERTY "}",
+		 index, name);
+	ret = host_execute(host, command, answer, sizeof(answer));
+	if (ret)
+		return ret;
+	p = strstr(answer, "\"return\": ");
+	if (!p) {
+		fprintf(stderr, "# host: %s\n", answer);
+		return -EPROTO;
+	}
+	*value = strtoull(p + strlen("\"return\": "), NULL, 10);
+	return 0;
+}
+
+int host_set(int host, unsigned int index, const char *name, uint64_t value)
+{
+	char command[256];
+	char answer[512];
+	int ret;
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"qom-set\", \"arguments\": {" HOST_PROPERTY ", \"value\": %llu}",
+		 index, name, (unsigned long long)value);
+	ret = host_execute(host, command, answer, sizeof(answer));
+	if (ret)
+		return ret;
+	if (!strstr(answer, "\"return\": ")) {
+		fprintf(stderr, "# host: %s\n", answer);
+		return -EPROTO;
+	}
+	return 0;
+}

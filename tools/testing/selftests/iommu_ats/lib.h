@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests share: the functions of the ats-exerciser, their state in sysfs
+ * and in configuration space, the kernel log, fault injection, and the host's
+ * view of the functions.
+ *
+ * Functions return 0 or a count, or a negative errno, so that a test can say
+ * ASSERT_EQ(0, ...) and see the reason for a failure.
+ */
+#ifndef IOMMU_ATS_LIB_H
+#define IOMMU_ATS_LIB_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#include "../../../../include/hw/ats_exerciser_regs.h"
+#include "../../../../include/uapi/linux/ats_exerciser.h"
+
+#include "kselftest.h"
+
+/* 0 or -errno */
+#define atsx_ioctl(fd, cmd, arg) (ioctl(fd, cmd, arg) ? -errno : 0)
+
+/*
+ * The exerciser. A function is named by its index as on the host, 0 for the PF
+ * and N for VF N - 1, or by its address in sysfs.
+ */
+#define BDF_SIZE	16
+
+int atsx_bdf(unsigned int index, char bdf[BDF_SIZE]);
+int atsx_open(const char *bdf);
+
+/* A buffer and where the test sees it */
+struct atsx_mem {
+	struct ats_exerciser_buf buf;
+	uint64_t *p;
+};
+
+int atsx_mem_alloc(int fd, struct atsx_mem *mem, size_t size);
+int atsx_mem_map(int fd, struct atsx_mem *mem);
+int atsx_mem_unmap(int fd, struct atsx_mem *mem);
+void atsx_mem_fill(struct atsx_mem *mem, uint64_t pattern);
+size_t atsx_mem_differs(const struct atsx_mem *mem, uint64_t pattern);
+
+/* Returns ATSX_RESULT_*; @dma takes cmd, flags and pattern and gives the rest */
+int atsx_dma(int fd, const struct atsx_mem *mem, struct ats_exerciser_dma *dma);
+
+/* sysfs; the last argument is a printf format of the path */
+__printf(3, 4)
+int sysfs_read(char *buf, size_t size, const char *path, ...);
+__printf(2, 3)
+int sysfs_write(const char *value, const char *path, ...);
+
+#define ATSX_DRIVER	"ats_exerciser"
+
+int pci_bind(const char *bdf, const char *driver);
+int pci_unbind(const char *bdf);
+/* Binds to @driver only, whatever the IDs say; "" for the usual match */
+int pci_driver_override(const char *bdf, const char *driver);
+int pci_driver(const char *bdf, char *name, size_t size);
+int pci_set_numvfs(const char *pf, unsigned int num);
+int pci_remove(const char *bdf);
+int pci_rescan(void);
+
+/* The ATS Extended Capability (PCIe r6.0, 10.5.1); -ENOENT if there is none */
+#define PCI_ATS_ENABLE	0x8000
+#define PCI_ATS_STU(c)	((c) & 0x1f)
+
+int pci_ats_ctrl(const char *bdf);
+int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl);
+
+/* "DMA", "DMA-FQ", "identity", ...; -ENOENT if the function has no IOMMU */
+int iommu_type(const char *bdf, char *type, size_t size);
+int iommu_set_type(const char *bdf, const char *type);
+
+/* The kernel log from now on */
+struct klog {
+	int fd;
+	char *text;
+	size_t len;
+};
+
+/* What must not appear in the log of a test that provokes none of it */
+#define KLOG_TROUBLE \
+	"WARNING:|BUG:|Oops|INFO: task|rcu.*stall|nable ATS|" \
+	"CMDQ error|arm-smmu-v3 .*event|DMAR: .*([Ff]ault|[Ee]rror)|AMD-Vi: .*(Event|error)"
+
+int klog_open(struct klog *log, bool from_boot);
+/* Forgets what the log has said so far */
+void klog_mark(struct klog *log);
+/* Lines since klog_open() or klog_mark() that fit the extended @regex */
+int klog_count(struct klog *log, const char *regex);
+void klog_show(struct klog *log, const char *regex);
+
+/* Makes @function return @err until fail_function_off(), see fail_function.c */
+int fail_function(const char *function, int err);
+int fail_function_off(void);
+
+/*
+ * The host's view, which does not go through the code under test: a QMP monitor
+ * on the second serial port. -ENODEV if there is none.
+ */
+int host_open(void);
+int host_get(int host, unsigned int index, const char *name, uint64_t *value);
+int host_set(int host, unsigned int index, const char *name, uint64_t value);
+
+/* Names of the counters on the host, indexed by ATSX_CNT_* */
+extern const char *const host_counter[ATSX_CNT_NUM];
+
+#endif /* IOMMU_ATS_LIB_H */
