@@ -43,11 +43,13 @@ need_space() {
 }
 
 # lock FILE: hold an exclusive lock until the script ends.
+lock_fds=()
 lock() {
 	local fd
 
 	mkdir -p "$(dirname "$1")"
 	exec {fd}>"$1"
+	lock_fds+=("$fd")
 	flock -n "$fd" && return
 	say "waiting for another run that holds $1"
 	flock "$fd"
@@ -63,8 +65,10 @@ publish() {
 # Shows a running step: on a terminal one line that is kept up to date, else a plain
 # line every half a minute. Ends with the script that it reports on.
 report_progress() {
-	local title=$1 log=$2 start=$SECONDS owner=$$ width last
+	local title=$1 log=$2 start=$SECONDS owner=$$ width last fd
 
+	# Its sleep may outlive the script, and must not hold the script's locks then.
+	for fd in "${lock_fds[@]}"; do exec {fd}>&-; done
 	while sleep 1 && kill -0 "$owner" 2>/dev/null; do
 		last=$(tail -c 400 "$log" 2>/dev/null | tr -d '\r' | tail -n 1)
 		if [ -t 1 ]; then
@@ -141,6 +145,7 @@ source_of() {
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export GIT_COMMITTER_NAME=iommu-ats GIT_COMMITTER_EMAIL=iommu-ats@project.invalid
+export GIT_AUTHOR_NAME=iommu-ats GIT_AUTHOR_EMAIL=iommu-ats@project.invalid
 
 # The newest kernel tarball and QEMU source package that the cache holds.
 kernel_tarball() {

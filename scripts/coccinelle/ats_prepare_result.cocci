@@ -73,19 +73,19 @@ position p != readinit.p;
 p << dropped.p;
 @@
 
-msg = "result of pci_prepare_ats() ignored: without the STU the device must not use ATS, so let its probe fail"
+msg = "in %s(): result of pci_prepare_ats() ignored: without the STU the device must not use ATS, so let its probe fail" % p[0].current_element
 coccilib.report.print_report(p[0], msg)
 
 @script:python depends on report@
 p << unread.p;
 @@
 
-msg = "result of pci_prepare_ats() assigned but not read: without the STU the device must not use ATS, so let its probe fail"
+msg = "in %s(): result of pci_prepare_ats() assigned but not read: without the STU the device must not use ATS, so let its probe fail" % p[0].current_element
 coccilib.report.print_report(p[0], msg)
 
 @script:python depends on report@
 p << unreadinit.p;
 @@
 
-msg = "result of pci_prepare_ats() assigned but not read: without the STU the device must not use ATS, so let its probe fail"
+msg = "in %s(): result of pci_prepare_ats() assigned but not read: without the STU the device must not use ATS, so let its probe fail" % p[0].current_element
 coccilib.report.print_report(p[0], msg)

@@ -14,6 +14,8 @@
 //   callers in the file, to any depth, which are judged in the same way; one
 //   that passes "false" for the parameter under whose test the call stands does
 //   not reach it.  Calls through pointers are not seen.
+//   So may a local variable that is only set to the answer, or to true where the
+//   answer is yes.
 //   It is taken on trust that the name tells what was asked, and that the test
 //   is about the same device.
 // Options: --no-includes
@@ -197,20 +199,103 @@ position p != {unasked.p, around.p};
 
   fn@p(...)
 
+// A local variable that notes the answer for later: tested around the call, and
+// never set but to the answer, to true where the answer is yes, or to false.
+@noted exists@
+identifier v;
+identifier fn =~ "_ats$";
+position p;
+@@
+
+  if (v) {
+    ... when any
+    fn@p(...)
+    ... when any
+  }
+
+@yes exists@
+identifier noted.v;
+identifier q =~ "(?i)ats_(sup|capable|enabled)";
+expression E;
+symbol true;
+position a != {negated.a, either1.a, either2.a};
+position m;
+@@
+
+  if (<+... \(E->q@a\|E.q@a\|q@a\) ...+>) {
+    ... when any
+    v@m = true
+    ... when any
+  }
+
+@answer@
+identifier noted.v;
+identifier q =~ "(?i)ats_(sup|capable|enabled)";
+expression E;
+position a != {negated.a, either1.a, either2.a};
+position m;
+@@
+
+  v@m = <+... \(E->q@a\|E.q@a\|q@a\) ...+>
+
+@no@
+identifier noted.v;
+symbol false;
+position m;
+@@
+
+  v@m = false
+
+@set@
+identifier noted.v;
+expression E;
+position m;
+@@
+
+  v@m = E
+
+@declared@
+identifier noted.v;
+identifier q =~ "(?i)ats_(sup|capable|enabled)";
+expression E;
+symbol false;
+type T;
+position a != {negated.a, either1.a, either2.a};
+position m;
+@@
+
+(
+  T v@m = false;
+|
+  T v@m = <+... \(E->q@a\|E.q@a\|q@a\) ...+>;
+)
+
+@initialised@
+identifier noted.v;
+expression E;
+type T;
+position m != declared.m;
+@@
+
+  T v@m = E;
+
 // A parameter that switches the call on, as such or passed on by a caller.
 @switched@
 identifier f, on;
 identifier fn = {pci_prepare_ats, pci_enable_ats};
 type T;
+statement S;
 parameter list[n] before;
 @@
 
   f(before, T on, ...)
   {
     <+...
-    if (on) {
-      <+... fn(...) ...+>
-    }
+(
+    if (on) { <+... fn(...) ...+> } else S
+|
+    if (on) { <+... fn(...) ...+> }
+)
     ...+>
   }
 
@@ -266,6 +351,9 @@ position p;
 good = set()
 private = set()
 calls = {}
+flags = {}
+sets = {}
+fine = set()
 
 def place(p):
     return (p.file, p.line, p.column)
@@ -289,6 +377,45 @@ p << handedoff.p;
 good.add(place(p[0]))
 
 @script:python depends on report@
+v << noted.v;
+p << noted.p;
+@@
+
+flags[place(p[0])] = (p[0].file, p[0].current_element, v)
+
+@script:python depends on report@
+m << yes.m;
+@@
+
+fine.add(place(m[0]))
+
+@script:python depends on report@
+m << answer.m;
+@@
+
+fine.add(place(m[0]))
+
+@script:python depends on report@
+m << no.m;
+@@
+
+fine.add(place(m[0]))
+
+@script:python depends on report@
+v << noted.v;
+m << set.m;
+@@
+
+sets.setdefault((m[0].file, m[0].current_element, v), set()).add(place(m[0]))
+
+@script:python depends on report@
+v << noted.v;
+m << initialised.m;
+@@
+
+sets.setdefault((m[0].file, m[0].current_element, v), set()).add(place(m[0]))
+
+@script:python depends on report@
 f << private.f;
 p << private.p;
 @@
@@ -305,6 +432,8 @@ calls.setdefault((p[0].file, fn), []).append((p[0].current_element, p[0]))
 @finalize:python@
 @@
 
+message = "in %s(): %s() without asking pci_ats_supported() first, as seen from %s(): call it only where the answer is yes"
+
 def careless(path, f, seen):
     """The first caller of a function, or of its callers, who does not ask."""
     callers = calls.get((path, f), [])
@@ -317,10 +446,14 @@ def careless(path, f, seen):
                 return found
     return None
 
+for p, flag in flags.items():
+    if sets.get(flag) and sets[flag] <= fine:
+        good.add(p)
+
 for (path, fn), sites in sorted(calls.items()):
     if fn not in ("pci_prepare_ats", "pci_enable_ats"):
         continue
     for f, p in sites:
         who = place(p) not in good and careless(path, f, [f])
         if who:
-            coccilib.report.print_report(p, "%s() without asking pci_ats_supported() first, as seen from %s(): call it only where the answer is yes" % (fn, who))
+            coccilib.report.print_report(p, message % (f, fn, who))

@@ -23,7 +23,7 @@ virtual report
 def tell(p):
     if p.current_element.endswith("reset_iommu_prepare"):
         return
-    coccilib.report.print_report(p, "a path from here to the end of %s() misses pci_dev_reset_iommu_done(): the device stays blocked; call done on every way out" % p.current_element)
+    coccilib.report.print_report(p, "in %s(): a path from here to the end misses pci_dev_reset_iommu_done(): the device stays blocked; call done on every way out" % p.current_element)
 
 // A path that begins behind "if (failed) S" has not been through S.
 @assigned exists@
@@ -36,7 +36,11 @@ position p;
 @@
 
   r = prepare@p(dev, ...);
-  if (\(r\|r < 0\|r != 0\)) S
+(
+  if (r) S
+|
+  if (r < 0) S
+)
   ... when != done(dev, ...)
       when any
   return ...;
@@ -52,23 +56,14 @@ position p;
 @@
 
   T r = prepare@p(dev, ...);
-  ... when != r
-  if (\(r\|r < 0\|r != 0\)) S
+(
+  if (r) S
+|
+  if (r < 0) S
+)
   ... when != done(dev, ...)
       when any
   return ...;
-
-@testedinit@
-identifier prepare =~ "reset_iommu_prepare$";
-type T;
-identifier r;
-statement S;
-position p;
-@@
-
-  T r = prepare@p(...);
-  ... when != r
-  if (\(r\|r < 0\|r != 0\)) S
 
 @direct exists@
 identifier prepare =~ "reset_iommu_prepare$";
@@ -79,7 +74,15 @@ statement S;
 position p;
 @@
 
-  if (\(prepare@p(dev, ...)\|prepare@p(dev, ...) < 0\|(r = prepare@p(dev, ...))\|(r = prepare@p(dev, ...)) < 0\)) S
+(
+  if (prepare@p(dev, ...)) S
+|
+  if (prepare@p(dev, ...) < 0) S
+|
+  if ((r = prepare@p(dev, ...))) S
+|
+  if ((r = prepare@p(dev, ...)) < 0) S
+)
   ... when != done(dev, ...)
       when any
   return ...;
@@ -95,7 +98,7 @@ position p;
 @@
 
   r = prepare@p(dev, ...);
-  if (\(!r\|r >= 0\)) {
+  if (!r) {
     ... when strict
     done(dev, ...)
     ... when any
@@ -108,7 +111,7 @@ position p != done1.p;
 @@
 
   r = prepare@p(...);
-  if (\(!r\|r >= 0\)) {
+  if (!r) {
     ...
   }
 
@@ -137,13 +140,18 @@ statement S;
 @tested@
 identifier prepare =~ "reset_iommu_prepare$";
 idexpression r;
+type T;
+identifier i;
 statement S;
 position p;
 @@
 
 (
   r = prepare@p(...);
-  if (\(r\|r < 0\|r != 0\|!r\|r >= 0\)) S
+  if (<+... r ...+>) S
+|
+  T i = prepare@p(...);
+  if (<+... i ...+>) S
 |
   if (<+... prepare@p(...) ...+>) S
 )
@@ -152,13 +160,27 @@ position p;
 identifier prepare =~ "reset_iommu_prepare$";
 identifier done =~ "reset_iommu_done$";
 expression dev;
-position p != {tested.p, testedinit.p};
+position p != tested.p;
 @@
 
   prepare@p(dev, ...)
   ... when != done(dev, ...)
       when any
   return ...;
+
+// Handed on by a function that is not called so.
+@returned@
+identifier prepare =~ "reset_iommu_prepare$";
+position p;
+@@
+
+  return prepare@p(...);
+
+@script:python depends on report@
+p << returned.p;
+@@
+
+tell(p[0])
 
 @script:python depends on report@
 p << assigned.p;

@@ -21,8 +21,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -92,30 +94,85 @@ static void mount_at(const char *type, const char *dir, bool required)
 }
 
 /*
- * Nobody may echo what the monitor sends: it would take its own greeting for
- * a command. The port stays open for as long as the guest runs, so that its
- * settings stay as well.
+ * Opens a serial port with echo off from the first byte on.
  *
- * Until the settings are made the line discipline does echo, and the monitor
- * complains about it. 0xff makes it forget what it has seen; everything up to
- * its reply to a request that we know again is dropped. The tests find a
- * silent line, with the monitor still in capabilities negotiation.
+ * The monitor greets at once. Echoed, its greeting would come back to it as
+ * commands, its complaints about them would be echoed as well, and QEMU hangs
+ * when its own CPU thread writes to its own monitor faster than that reads.
+ *
+ * A port has echo on when it is opened first. What it receives reaches the line
+ * discipline through a kworker, so until the settings are made no kworker may
+ * run: real-time tasks occupy every CPU.
  */
-static void prepare_qmp(const char *tty)
+static int open_raw(const char *tty)
 {
-	static const char request[] = "\xff{\"execute\":\"query-status\",\"id\":\"vm-init\"}\n";
-	int fd = open(tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char line[512];
+	const struct sched_param first = { .sched_priority = 2 };
+	const struct sched_param second = { .sched_priority = 1 };
+	const struct sched_param normal = {};
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	atomic_int *ready;
 	struct termios t;
-	size_t n = 0;
+	pid_t pid[64];
+	int fd;
 
+	ready = mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (ready == MAP_FAILED || cpus > 64)
+		die("open_raw");
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		die("sched_setscheduler");
+	for (long i = 0; i < cpus; i++) {
+		pid[i] = fork();
+		if (pid[i] < 0)
+			die("fork");
+		if (!pid[i]) {
+			cpu_set_t set;
+
+			CPU_ZERO(&set);
+			CPU_SET(i, &set);
+			if (sched_setaffinity(0, sizeof(set), &set) ||
+			    sched_setscheduler(0, SCHED_FIFO, &second))
+				_exit(1);
+			atomic_fetch_add(ready, 1);
+			for (;;)
+				;
+		}
+	}
+	/* The one on our own CPU runs when we sleep */
+	while (atomic_load(ready) < cpus)
+		usleep(100);
+
+	fd = open(tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || tcgetattr(fd, &t))
 		die(tty);
 	cfmakeraw(&t);
 	cfsetspeed(&t, B115200);
 	if (tcsetattr(fd, TCSANOW, &t))
 		die(tty);
+
+	for (long i = 0; i < cpus; i++) {
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+	}
+	sched_setscheduler(0, SCHED_OTHER, &normal);
+	munmap(ready, sizeof(*ready));
+	return fd;
+}
+
+/*
+ * The port stays open for as long as the guest runs, so that its settings stay.
+ * 0xff makes the monitor forget what it may have received at boot; everything up
+ * to its reply to a request that we know again is dropped. The tests find a
+ * silent line, with the monitor still in capabilities negotiation.
+ */
+static void prepare_qmp(const char *tty)
+{
+	static const char request[] = "\xff{\"execute\":\"query-status\",\"id\":\"vm-init\"}\n";
+	int fd = open_raw(tty);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char line[512];
+	size_t n = 0;
+
 	if (write(fd, request, strlen(request)) != (ssize_t)strlen(request))
 		die(tty);
 	for (;;) {

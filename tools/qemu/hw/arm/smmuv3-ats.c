@@ -8,11 +8,13 @@
  *  - Neither split-stage ATS (STE.EATS = 0b10; IDR0.NS1ATS says so) nor PRI.
  *  - The SMMU has no substreams, so whatever comes with a PASID is refused
  *    without an event.
- *  - IDR0.ATSRECERR is 0: Translation Requests that end on a configuration error
- *    or a translation fault are answered and not recorded (3.9.1.2).
- *  - In F_BAD_ATS_TREQ only StreamID, SubstreamID and the address are filled in.
- *  - The time-out of CMD_ATC_INV is counted from the CMD_SYNC that waits for it.
- *    It is common to all that are outstanding then.
+ *  - IDR0.ATSRECERR is 0: Translation Requests that end on a configuration
+ *    error or a translation fault are answered and not recorded (3.9.1.2).
+ *  - F_BAD_ATS_TREQ has StreamID, SubstreamID and address, nothing else.
+ *  - The time-out of CMD_ATC_INV is counted from the CMD_SYNC that waits for
+ *    it. It is common to all that are outstanding then.
+ *  - A CMD_SYNC signals its completion with an interrupt or not at all; there
+ *    is no MSI.
  */
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
@@ -69,7 +71,7 @@ static bool smmuv3_ats_check(PCIBus *bus, void *opaque, int devfn,
     if (!smmu_enabled(s)) {
         return false;
     }
-    if (pasid != PCI_ATS_NO_PASID) {
+    if (pasid != PCI_NO_PASID) {
         return false;
     }
     /* Fast mode: Translated transactions are not looked at */
@@ -179,7 +181,7 @@ SMMUCmdError smmuv3_atc_inv(SMMUv3State *s, Cmd *cmd)
 {
     uint32_t sid = CMD_SID(cmd);
     uint32_t size = CMD_ATC_INV_SIZE(cmd);
-    uint32_t pasid = CMD_SSV(cmd) ? CMD_SSID(cmd) : PCI_ATS_NO_PASID;
+    uint32_t pasid = CMD_SSV(cmd) ? CMD_SSID(cmd) : PCI_NO_PASID;
     bool global = CMD_SSV(cmd) && CMD_ATC_INV_GLOBAL(cmd);
     hwaddr mask = size >= CMD_ATC_INV_SIZE_ALL ? UINT64_MAX :
                   MAKE_64BIT_MASK(0, 12 + size);
@@ -193,7 +195,7 @@ SMMUCmdError smmuv3_atc_inv(SMMUv3State *s, Cmd *cmd)
 
     sdev = smmu_find_sdev(ARM_SMMU(s), sid);
     if (!sdev) {
-        /* Nobody there: the root port answers with Unsupported Request */
+        /* No function below this SMMU was ever called so */
         return SMMU_CERROR_NONE;
     }
 
@@ -270,7 +272,8 @@ void smmuv3_ats_realize(SMMUv3State *s)
 {
     ARM_SMMU(s)->ats_ops = &smmuv3_ats_ops;
     s->atc_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, smmuv3_atc_expired, s);
-    s->atc_bh = qemu_bh_new(smmuv3_atc_resume, s);
+    s->atc_bh = qemu_bh_new_guarded(smmuv3_atc_resume, s,
+                                    &DEVICE(s)->mem_reentrancy_guard);
 }
 
 void smmuv3_ats_reset(SMMUv3State *s)

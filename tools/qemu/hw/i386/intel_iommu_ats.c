@@ -48,7 +48,7 @@ static int vtd_ats_context_entry(VTDAddressSpace *vtd_as, VTDContextEntry *ce)
     VTDContextCacheEntry *cc = &vtd_as->context_cache_entry;
     int ret = 0;
 
-    vtd_iommu_lock(s);
+    qemu_mutex_lock(&s->iommu_lock);
     if (cc->context_cache_gen == s->context_cache_gen) {
         *ce = cc->context_entry;
     } else {
@@ -59,7 +59,7 @@ static int vtd_ats_context_entry(VTDAddressSpace *vtd_as, VTDContextEntry *ce)
             cc->context_cache_gen = s->context_cache_gen;
         }
     }
-    vtd_iommu_unlock(s);
+    qemu_mutex_unlock(&s->iommu_lock);
     return ret;
 }
 
@@ -95,7 +95,7 @@ static bool vtd_ats_check(PCIBus *bus, void *opaque, int devfn, uint32_t pasid,
     VTDContextEntry ce = {};
     int ret;
 
-    /* Without remapping both kinds of requests are refused, nothing is logged */
+    /* Without remapping both kinds are refused, and nothing is logged */
     if (!X86_IOMMU_DEVICE(s)->dt_supported || !s->dmar_enabled) {
         return false;
     }
@@ -278,7 +278,7 @@ void vtd_ats_invalidate(IntelIOMMUState *s, uint16_t sid, hwaddr addr,
 
     trace_vtd_ats_invalidate(sid, pasid, addr, mask, global);
     if (!vtd_as) {
-        /* Nobody there: the root port answers with Unsupported Request */
+        /* No function below this IOMMU was ever called so */
         return;
     }
     p = g_new0(VTDInvPending, 1);
@@ -335,5 +335,6 @@ void vtd_ats_realize(IntelIOMMUState *s)
 {
     QTAILQ_INIT(&s->inv_pending);
     s->inv_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, vtd_inv_expired, s);
-    s->inv_bh = qemu_bh_new(vtd_inv_resume, s);
+    s->inv_bh = qemu_bh_new_guarded(vtd_inv_resume, s,
+                                    &DEVICE(s)->mem_reentrancy_guard);
 }

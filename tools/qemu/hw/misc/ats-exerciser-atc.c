@@ -44,7 +44,7 @@ static void atsx_atc_invalidate(ATSXFunction *s, const PCIATSInvalidation *inv)
     for (uint32_t i = 0; i < s->atc_size; i++) {
         ATSXEntry *e = &s->atc[i];
         bool pasid = e->pasid == inv->pasid ||
-                     (inv->global && e->pasid != PCI_ATS_NO_PASID);
+                     (inv->global && e->pasid != PCI_NO_PASID);
 
         if (e->valid && pasid &&
             atsx_entry_overlaps(e, inv->addr, inv->mask)) {

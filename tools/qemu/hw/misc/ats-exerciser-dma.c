@@ -35,7 +35,7 @@ static bool atsx_dma_valid(const ATSXCommand *c)
     return !(c->flags & ~flags) && c->len && c->len <= ATSX_MAX_DMA_LEN &&
            !(c->addr % 8) && !(c->len % 8) &&
            c->addr <= UINT64_MAX - (c->len - 1) &&
-           (c->pasid == PCI_ATS_NO_PASID || c->pasid <= PCI_ATS_PASID_MAX);
+           (c->pasid == PCI_NO_PASID || c->pasid <= PCI_ATS_PASID_MAX);
 }
 
 /* May the function send a request like this at all? */
@@ -51,7 +51,7 @@ static bool atsx_dma_enabled(ATSXFunction *s, const ATSXCommand *c)
         !atsx_ats_enabled(s)) {
         return false;
     }
-    return c->pasid == PCI_ATS_NO_PASID || atsx_pasid_enabled(s);
+    return c->pasid == PCI_NO_PASID || atsx_pasid_enabled(s);
 }
 
 /* Move one piece; the result is that of the command, OK to go on */
@@ -65,7 +65,7 @@ static uint32_t atsx_dma_piece(ATSXFunction *s, const ATSXCommand *c,
     MemTxResult res;
 
     if (!(c->flags & ATSX_DMA_TRANSLATED)) {
-        as = c->pasid == PCI_ATS_NO_PASID ? pci_get_address_space(dev) :
+        as = c->pasid == PCI_NO_PASID ? pci_get_address_space(dev) :
              pci_ats_pasid_address_space(dev, c->pasid);
         if (!as) {
             return ATSX_RESULT_REJECTED;
@@ -232,7 +232,7 @@ void atsx_dma_start(ATSXFunction *s, uint32_t cmd)
         .flags = s->dma_flags,
         /* A PASID of more than 20 bits must not become "no PASID" */
         .pasid = s->dma_flags & ATSX_DMA_PASID_VALID ?
-                 MIN(s->dma_pasid, PCI_ATS_PASID_MAX + 1) : PCI_ATS_NO_PASID,
+                 MIN(s->dma_pasid, PCI_ATS_PASID_MAX + 1) : PCI_NO_PASID,
         .addr = s->dma_addr,
         .len = s->dma_len,
         .pattern = s->dma_pattern,

@@ -23,7 +23,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(ATSXPhysical, ATS_EXERCISER)
 /* A translation as the IOMMU granted it: PCIe r6.0 10.2.3 */
 typedef struct ATSXEntry {
     bool valid;
-    uint32_t pasid;             /* or PCI_ATS_NO_PASID */
+    uint32_t pasid;             /* or PCI_NO_PASID */
     hwaddr iova;                /* aligned to @mask + 1 */
     hwaddr mask;
     hwaddr translated;          /* of @iova */
@@ -38,7 +38,7 @@ typedef struct ATSXDelayed ATSXDelayed;
 typedef struct ATSXCommand {
     uint32_t cmd;
     uint32_t flags;
-    uint32_t pasid;             /* or PCI_ATS_NO_PASID */
+    uint32_t pasid;             /* or PCI_NO_PASID */
     hwaddr addr;
     uint32_t len;
     uint64_t pattern;

@@ -92,11 +92,13 @@ void pci_ats_inv_send(PCIBus *bus, int devfn, PCIATSInvalidation *inv)
 
     inv->sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn);
     inv->refs++;
-    if (!dev || !dev->enabled || !dev->ats_ops) {
+    if (!dev || !dev->enabled) {
+        pci_ats_inv_drop(inv);
+    } else if (!dev->ats_ops) {
         pci_ats_inv_answer(inv, PCI_ATS_INV_UR);
-        return;
+    } else {
+        dev->ats_ops->invalidate(dev, inv);
     }
-    dev->ats_ops->invalidate(dev, inv);
 }
 
 void pci_ats_inv_abandon(PCIATSInvalidation *inv)

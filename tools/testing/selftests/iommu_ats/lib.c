@@ -224,6 +224,24 @@ int iommu_set_type(const char *bdf, const char *type)
 	return sysfs_write(type, PCI_DEVICES "/%s/iommu_group/type", bdf);
 }
 
+/* AMD IOMMU 48882, 3.2 and 3.4.13: IotlbSup; PPRSup, GTSup, EPHSup */
+#define AMD_CAP_IOTLB	(1ull << 24)
+#define AMD_FEATURES	(1ull << 1 | 1ull << 4 | 1ull << 50)
+
+bool iommu_offers_ats(void)
+{
+	uint64_t cap, features;
+	char buf[32];
+
+	if (sysfs_read(buf, sizeof(buf), "/sys/class/iommu/ivhd0/amd-iommu/cap"))
+		return true;
+	cap = strtoull(buf, NULL, 16);
+	if (sysfs_read(buf, sizeof(buf), "/sys/class/iommu/ivhd0/amd-iommu/features"))
+		return false;
+	features = strtoull(buf, NULL, 16);
+	return (cap & AMD_CAP_IOTLB) && (features & AMD_FEATURES) == AMD_FEATURES;
+}
+
 static int atsx_find_pf(char bdf[BDF_SIZE])
 {
 	DIR *dir = opendir(PCI_DEVICES);
@@ -374,7 +392,8 @@ void klog_mark(struct klog *log)
 	log->len = 0;
 }
 
-static int klog_match(struct klog *log, const char *regex, bool show)
+/* The first @show of them are printed */
+static int klog_match(struct klog *log, const char *regex, int show)
 {
 	regex_t re;
 	int count = 0;
@@ -391,8 +410,7 @@ static int klog_match(struct klog *log, const char *regex, bool show)
 
 		*end = '\0';
 		if (!regexec(&re, line, 0, NULL, 0)) {
-			count++;
-			if (show)
+			if (count++ < show)
 				fprintf(stderr, "# log: %s\n", line);
 		}
 		*end = '\n';
@@ -404,12 +422,12 @@ static int klog_match(struct klog *log, const char *regex, bool show)
 
 int klog_count(struct klog *log, const char *regex)
 {
-	return klog_match(log, regex, false);
+	return klog_match(log, regex, 0);
 }
 
 void klog_show(struct klog *log, const char *regex)
 {
-	klog_match(log, regex, true);
+	klog_match(log, regex, 8);
 }
 
 int fail_function(const char *function, int err)

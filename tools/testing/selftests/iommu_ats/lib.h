@@ -75,6 +75,8 @@ int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl);
 /* "DMA", "DMA-FQ", "identity", ...; -ENOENT if the function has no IOMMU */
 int iommu_type(const char *bdf, char *type, size_t size);
 int iommu_set_type(const char *bdf, const char *type);
+/* False for an AMD-Vi without the features on which Linux makes ATS depend */
+bool iommu_offers_ats(void);
 
 /* The kernel log from now on */
 struct klog {
@@ -93,6 +95,7 @@ int klog_open(struct klog *log, bool from_boot);
 void klog_mark(struct klog *log);
 /* Lines since klog_open() or klog_mark() that fit the extended @regex */
 int klog_count(struct klog *log, const char *regex);
+/* Prints the first few of them */
 void klog_show(struct klog *log, const char *regex);
 
 /* Makes @function return @err until fail_function_off(), see fail_function.c */

@@ -19,9 +19,8 @@
 
 #include "exec/memory.h"
 #include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
 
-/* "No PASID TLP prefix" */
-#define PCI_ATS_NO_PASID        UINT32_MAX
 /* PASIDs are 20 bits wide, PCIe r6.0 6.20 */
 #define PCI_ATS_PASID_MAX       0xfffff
 
@@ -29,7 +28,7 @@
 typedef enum PCIATSCheck {
     /* a Translation Request; a refusal is recorded as the IOMMU does */
     PCI_ATS_CHECK_REQUEST,
-    /* a Memory Request with AT = Translated; a refusal is recorded */
+    /* a Memory Request with AT = Translated; likewise */
     PCI_ATS_CHECK_TRANSLATED,
     /* as PCI_ATS_CHECK_REQUEST, but nothing happens: the host is curious */
     PCI_ATS_CHECK_PEEK,
@@ -39,11 +38,11 @@ typedef enum PCIATSCheck {
 typedef struct PCIATSTranslation {
     /* from the endpoint */
     hwaddr iova;
-    uint32_t pasid;             /* or PCI_ATS_NO_PASID */
+    uint32_t pasid;             /* or PCI_NO_PASID */
     bool no_write;              /* NW: write permission is not wanted */
     /* from the IOMMU, if the request was not refused */
     hwaddr translated;          /* of the byte at @iova */
-    hwaddr mask;                /* size of the aligned range around @iova, - 1 */
+    hwaddr mask;                /* size of the range around @iova, - 1 */
     IOMMUAccessFlags perm;      /* IOMMU_NONE: not mapped (R = W = 0) */
 } PCIATSTranslation;
 
@@ -81,7 +80,7 @@ typedef void PCIATSInvDoneFn(PCIATSInvalidation *inv, PCIATSInvResult result);
 struct PCIATSInvalidation {
     hwaddr addr;                /* first byte */
     hwaddr mask;                /* size - 1; UINT64_MAX is everything */
-    uint32_t pasid;             /* or PCI_ATS_NO_PASID */
+    uint32_t pasid;             /* or PCI_NO_PASID */
     bool global;                /* Global Invalidate: whatever the PASID is */
     uint16_t sid;               /* Requester ID it is sent to */
 
@@ -142,8 +141,9 @@ PCIATSInvalidation *pci_ats_inv_new(hwaddr addr, hwaddr mask, uint32_t pasid,
 /**
  * pci_ats_inv_send: deliver @inv to the function @devfn of @bus
  *
- * @done may be called before this returns. A function that is not there or has
- * not registered answers with Unsupported Request.
+ * @done may be called before this returns. A function without ATS answers with
+ * Unsupported Request. One that is not there does not answer: the request is a
+ * posted message (10.3.1), and nobody tells its sender that it got lost.
  */
 void pci_ats_inv_send(PCIBus *bus, int devfn, PCIATSInvalidation *inv);
 

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2054,SC2154
+#
+# What the machine files of x86_64 share.
+
+machine_arch=x86_64
+machine_args=(-machine q35,kernel-irqchip=split,pit=off -cpu max)
+# no_timer_check, tsc=reliable: the kernel measures its clocks at boot, which an
+# emulator on a busy host does not stand up to
+machine_cmdline="iommu.strict=1 no_timer_check tsc=reliable"
+
+# Firmware says that the root port leads out of the machine; Linux then trusts
+# nothing behind it
+need_external_facing() {
+	iasl -p "$1/external-facing" "$vm_dir/external-facing.asl" >"$1/iasl.log" 2>&1 ||
+		die "iasl: $(grep -m1 -i error "$1/iasl.log")"
+	qemu+=(-acpitable "file=$1/external-facing.aml")
+}
