@@ -33,6 +33,7 @@
 #include <linux/error-injection.h>
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/iopoll.h>
 #include <linux/kref.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -131,12 +132,21 @@ static void atsx_function_put(void *data)
 	kref_put(&fn->ref, atsx_function_release);
 }
 
+/*
+ * A function that was pulled out reads as all ones, one that lost its BARs in a
+ * reset as whatever the machine makes of nobody's address.
+ */
+static bool atsx_answers(struct atsx_function *fn)
+{
+	return readl(fn->regs + ATSX_ID) == ATSX_ID_MAGIC;
+}
+
 static irqreturn_t atsx_interrupt(int irq, void *data)
 {
 	struct atsx_function *fn = data;
 	u32 status = readl(fn->regs + ATSX_IRQ_STATUS);
 
-	/* A function that has been pulled out reads as all ones */
+	/* All ones: see atsx_answers() */
 	if (!status || PCI_POSSIBLE_ERROR(status))
 		return IRQ_NONE;
 
@@ -277,15 +287,13 @@ static int atsx_dma(struct atsx_function *fn, struct ats_exerciser_dma *arg)
 {
 	unsigned long end = jiffies + ATSX_DMA_TIMEOUT;
 	void __iomem *regs = fn->regs;
-	u32 status;
 
 	guard(mutex)(&fn->engine);
 
-	status = readl(regs + ATSX_STATUS);
-	if (PCI_POSSIBLE_ERROR(status))
+	if (!atsx_answers(fn))
 		return -EIO;
 	/* Only after a command that did not end in time */
-	if (status & ATSX_STATUS_BUSY)
+	if (readl(regs + ATSX_STATUS) & ATSX_STATUS_BUSY)
 		return -EBUSY;
 
 	/* Each time, because a reset of the function clears IRQ_ENABLE */
@@ -311,7 +319,7 @@ static int atsx_dma(struct atsx_function *fn, struct ats_exerciser_dma *arg)
 			return -ENODEV;
 
 		arg->result = readl(regs + ATSX_DMA_RESULT);
-		if (PCI_POSSIBLE_ERROR(arg->result))
+		if (!atsx_answers(fn))
 			return -EIO;
 		if (!ret)
 			return -ETIMEDOUT;
@@ -335,7 +343,7 @@ static int atsx_info(struct atsx_function *fn, struct ats_exerciser_info *arg)
 	arg->is_vf = fn->pdev->is_virtfn;
 	arg->ats_enabled = fn->pdev->ats_enabled;
 	arg->ats_stu = fn->pdev->ats_stu;
-	return PCI_POSSIBLE_ERROR(arg->status) ? -EIO : 0;
+	return atsx_answers(fn) ? 0 : -EIO;
 }
 
 static int atsx_set_policy(struct atsx_function *fn,
@@ -348,7 +356,7 @@ static int atsx_set_policy(struct atsx_function *fn,
 	writel(arg->reset_param, fn->regs + ATSX_RESET_PARAM);
 	writel(arg->reset, fn->regs + ATSX_RESET_POLICY);
 
-	return PCI_POSSIBLE_ERROR(readl(fn->regs + ATSX_STATUS)) ? -EIO : 0;
+	return atsx_answers(fn) ? 0 : -EIO;
 }
 
 static int atsx_get_policy(struct atsx_function *fn,
@@ -360,7 +368,7 @@ static int atsx_get_policy(struct atsx_function *fn,
 	arg->reset = readl(fn->regs + ATSX_RESET_POLICY);
 	arg->reset_param = readl(fn->regs + ATSX_RESET_PARAM);
 
-	return PCI_POSSIBLE_ERROR(arg->inv) ? -EIO : 0;
+	return atsx_answers(fn) ? 0 : -EIO;
 }
 
 static int atsx_get_counters(struct atsx_function *fn,
@@ -369,7 +377,7 @@ static int atsx_get_counters(struct atsx_function *fn,
 	for (int i = 0; i < ATSX_CNT_NUM; i++)
 		arg->count[i] = readq(fn->regs + ATSX_COUNTER(i));
 
-	return PCI_POSSIBLE_ERROR(readl(fn->regs + ATSX_STATUS)) ? -EIO : 0;
+	return atsx_answers(fn) ? 0 : -EIO;
 }
 
 /* One argument of an ioctl; the largest decides the size of the stack frame */
@@ -551,7 +559,7 @@ static int atsx_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return dev_err_probe(dev, PTR_ERR(fn->regs), "no BAR %d\n",
 				     ATSX_BAR_REGS);
 
-	if (readl(fn->regs + ATSX_ID) != ATSX_ID_MAGIC ||
+	if (!atsx_answers(fn) ||
 	    readl(fn->regs + ATSX_VERSION) != ATSX_VERSION_1)
 		return dev_err_probe(dev, -ENODEV, "not an ats-exerciser\n");
 
@@ -588,6 +596,7 @@ static void atsx_remove(struct pci_dev *pdev)
 {
 	struct atsx_function *fn = pci_get_drvdata(pdev);
 	struct atsx_file *file;
+	u32 status;
 
 	pci_disable_sriov(pdev);
 
@@ -599,8 +608,16 @@ static void atsx_remove(struct pci_dev *pdev)
 	wake_up(&fn->wait);
 
 	scoped_guard(rwsem_write, &fn->bound) {
-		/* A command may still run: stop it before its memory goes */
+		/*
+		 * A command that nobody waits for any more may still run: let
+		 * it end before its memory goes. All ones have the bit set
+		 * as well.
+		 */
 		pci_clear_master(pdev);
+		readl_poll_timeout(fn->regs + ATSX_STATUS, status,
+				   !(status & ATSX_STATUS_BUSY) ||
+				   PCI_POSSIBLE_ERROR(status),
+				   100, USEC_PER_SEC);
 
 		scoped_guard(mutex, &fn->files_lock) {
 			list_for_each_entry(file, &fn->files, node)

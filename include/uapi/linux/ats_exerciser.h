@@ -9,7 +9,7 @@
  * After the driver has been unbound from the function every ioctl of a file that
  * is still open gives -ENODEV; its buffers are no longer mapped for the function,
  * and their memory stays until the file is closed. -EIO says that the function
- * is bound but its registers read as all ones.
+ * is bound but does not answer.
  */
 #ifndef _UAPI_LINUX_ATS_EXERCISER_H
 #define _UAPI_LINUX_ATS_EXERCISER_H

@@ -62,16 +62,26 @@ vm_setup() {
 	command -v "$vm_cc" >/dev/null || die "$vm_cc is missing: make setup"
 }
 
-# vm_init: compiles the guest's init, sets vm_init_bin
-vm_init() {
-	local out=$vm_build/vm/$vm_arch src=$vm_dir/init.c
+# vm_compile CC NAME: $vm_build/vm/$vm_arch/NAME from NAME.c, unless it is there
+vm_compile() {
+	local out=$vm_build/vm/$vm_arch src=$vm_dir/$2.c
 
-	vm_init_bin=$out/init
-	[[ $vm_init_bin -nt $src && $vm_init_bin -nt $vm_top/include/hw/ats_exerciser_regs.h ]] && return
+	[[ $out/$2 -nt $src && $out/$2 -nt $vm_top/include/hw/ats_exerciser_regs.h ]] && return
 	mkdir -p "$out"
-	"$vm_cc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -I"$vm_top/include" \
-		-o "$out/init.$$" "$src" || die "$src does not compile for $vm_arch"
-	mv "$out/init.$$" "$vm_init_bin"
+	"$1" -std=gnu11 -O2 -Wall -Wextra -Werror -static -I"$vm_top/include" \
+		-o "$out/$2.$$" "$src" || die "$src does not compile for $vm_arch"
+	mv "$out/$2.$$" "$out/$2"
+}
+
+# vm_programs: what the guests and their machines need, before the first guest
+vm_programs() {
+	vm_compile "$vm_cc" init
+	vm_init_bin=$vm_build/vm/$vm_arch/init
+	vm_tsc_khz=
+	if [[ $vm_arch == x86_64 ]]; then
+		vm_compile gcc tsc-khz
+		vm_tsc_khz=$("$vm_build/vm/$vm_arch/tsc-khz")
+	fi
 }
 
 # vm_initramfs OUT [FILE=NAME...]: init, the modules, and FILEs at their NAME

@@ -4,10 +4,10 @@
 # What the machine files of x86_64 share.
 
 machine_arch=x86_64
-machine_args=(-machine q35,kernel-irqchip=split,pit=off -cpu max)
-# no_timer_check, tsc=reliable: the kernel measures its clocks at boot, which an
-# emulator on a busy host does not stand up to
-machine_cmdline="iommu.strict=1 no_timer_check tsc=reliable"
+machine_args=(-machine q35,kernel-irqchip=split -cpu max)
+# no_timer_check, tsc_early_khz=: what the kernel measures of its clocks at boot is
+# wrong on a busy host, see tsc-khz.c
+machine_cmdline="iommu.strict=1 no_timer_check${vm_tsc_khz:+ tsc_early_khz=$vm_tsc_khz}"
 
 # Firmware says that the root port leads out of the machine; Linux then trusts
 # nothing behind it

@@ -225,8 +225,8 @@ int iommu_set_type(const char *bdf, const char *type)
 }
 
 /* AMD IOMMU 48882, 3.2 and 3.4.13: IotlbSup; PPRSup, GTSup, EPHSup */
-#define AMD_CAP_IOTLB	(1ull << 24)
-#define AMD_FEATURES	(1ull << 1 | 1ull << 4 | 1ull << 50)
+#define AMD_CAP_IOTLB	0x1000000
+#define AMD_FEATURES	0x4000000000012ull
 
 bool iommu_offers_ats(void)
 {
@@ -423,6 +423,24 @@ static int klog_match(struct klog *log, const char *regex, int show)
 int klog_count(struct klog *log, const char *regex)
 {
 	return klog_match(log, regex, 0);
+}
+
+int klog_wait(struct klog *log, const char *regex, int ms)
+{
+	struct pollfd p = { .fd = log->fd, .events = POLLIN };
+	struct timespec start, now;
+	int left = ms;
+	int ret;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (!(ret = klog_count(log, regex)) && left > 0) {
+		if (poll(&p, 1, left) < 0 && errno != EINTR)
+			return -errno;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		left = ms - (now.tv_sec - start.tv_sec) * 1000 -
+		       (now.tv_nsec - start.tv_nsec) / 1000000;
+	}
+	return ret;
 }
 
 void klog_show(struct klog *log, const char *regex)

@@ -95,6 +95,8 @@ int klog_open(struct klog *log, bool from_boot);
 void klog_mark(struct klog *log);
 /* Lines since klog_open() or klog_mark() that fit the extended @regex */
 int klog_count(struct klog *log, const char *regex);
+/* The same, and waits up to @ms for the first of them */
+int klog_wait(struct klog *log, const char *regex, int ms);
 /* Prints the first few of them */
 void klog_show(struct klog *log, const char *regex);
 

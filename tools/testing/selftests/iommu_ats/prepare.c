@@ -77,10 +77,8 @@ FIXTURE_TEARDOWN(prepare)
 	close(self->log.fd);
 }
 
-#define NEED_ATS() do {							\
-	if (!self->ats)							\
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");	\
-} while (0)
+/* SKIP() with this where !self->ats */
+#define NO_ATS		"the IOMMU lacks what Linux wants for ATS"
 
 /* The kernel has said nothing that an administrator had to look at */
 #define EXPECT_SILENT(log) expect_silent(_metadata, log, __LINE__)
@@ -254,6 +252,19 @@ static int forbidden_translation(struct __test_metadata *_metadata, const char *
 }
 
 /*
+ * Forgets that the IOMMU reported the forbidden translation. Its driver does so in
+ * a thread, maybe after the function had its answer. AMD-Vi's model reports none.
+ */
+static void forget_forbidden(struct klog *log, const char *bdf)
+{
+	char fault[64];
+
+	snprintf(fault, sizeof(fault), "(DMAR: .*Request device|event: ).*%s", bdf);
+	klog_wait(log, fault, 1000);
+	klog_mark(log);
+}
+
+/*
  * All that makes the IOMMU driver attach and detach @bdf without making it probe
  * the function again. Ends bound, in the domain it had.
  */
@@ -329,7 +340,8 @@ TEST_F_TIMEOUT(prepare, vf_stu, TIMEOUT)
 	struct ats_exerciser_info info;
 	int fd;
 
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	create_vfs(_metadata, self->pf, 1, self->vf);
 	EXPECT_EQ(PCI_ATS_ENABLE, pci_ats_ctrl(self->vf));
 	ASSERT_EQ(0, pci_ats_set_ctrl(self->vf, PCI_ATS_ENABLE | 5));
@@ -349,7 +361,8 @@ TEST_F_TIMEOUT(prepare, vf_stu, TIMEOUT)
  */
 TEST_F_TIMEOUT(prepare, pf_datapath, TIMEOUT)
 {
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	translated(_metadata, self->pf);
 	counters_agree(_metadata, self->pf, 0);
 	EXPECT_SILENT(&self->log);
@@ -358,7 +371,8 @@ TEST_F_TIMEOUT(prepare, pf_datapath, TIMEOUT)
 /* The same for a VF, of several */
 TEST_F_TIMEOUT(prepare, vf_datapath, TIMEOUT)
 {
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	create_vfs(_metadata, self->pf, 4, self->vf);
 	ASSERT_EQ(0, atsx_bdf(3, self->vf));
 	translated(_metadata, self->vf);
@@ -424,7 +438,7 @@ TEST_F_TIMEOUT(prepare, pf_without_ats, TIMEOUT)
 	EXPECT_SILENT(&self->log);
 
 	EXPECT_EQ(ATSX_RESULT_REJECTED, forbidden_translation(_metadata, self->vf));
-	klog_mark(&self->log);
+	forget_forbidden(&self->log, self->vf);
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 0));
 	EXPECT_SILENT(&self->log);
 }
@@ -554,7 +568,8 @@ TEST_F_TIMEOUT(prepare, enable_fails, TIMEOUT)
 	uint64_t disabled;
 	int host = host_open();
 
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	ASSERT_LE(0, host);
 	ASSERT_EQ(0, fail_function("pci_enable_ats", -EIO));
 	create_vfs(_metadata, self->pf, 1, self->vf);
@@ -571,7 +586,7 @@ TEST_F_TIMEOUT(prepare, enable_fails, TIMEOUT)
 	EXPECT_EQ(0, disabled);
 	EXPECT_SILENT(&self->log);
 	EXPECT_EQ(ATSX_RESULT_REJECTED, forbidden_translation(_metadata, self->vf));
-	klog_mark(&self->log);
+	forget_forbidden(&self->log, self->vf);
 
 	/* Still failing, and said once */
 	attach_detach(_metadata, self->vf);
@@ -598,7 +613,8 @@ TEST_F_TIMEOUT(prepare, reattach_fails, TIMEOUT)
 {
 	bool on;
 
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	create_vfs(_metadata, self->pf, 1, self->vf);
 	EXPECT_ATS(self->vf, true);
 	ASSERT_EQ(0, pci_unbind(self->vf));
@@ -636,7 +652,8 @@ TEST_F_TIMEOUT(prepare, disabled_inv, TIMEOUT)
 	uint64_t disabled;
 	int host = host_open();
 
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	ASSERT_LE(0, host);
 	for (unsigned int i = 0; i < 2; i++)
 		ASSERT_EQ(0, host_set(host, i, "inv-policy-disabled",
@@ -700,7 +717,8 @@ static void unbind_in_use(struct __test_metadata *_metadata, const char *bdf)
 
 TEST_F_TIMEOUT(prepare, rebind, TIMEOUT)
 {
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	for (int i = 0; i < 5; i++) {
 		create_vfs(_metadata, self->pf, 2, self->vf);
 		unbind_in_use(_metadata, self->vf);
@@ -720,7 +738,8 @@ TEST_F_TIMEOUT(prepare, sriov, TIMEOUT)
 	struct atsx_mem mem;
 	int fd;
 
-	NEED_ATS();
+	if (!self->ats)
+		SKIP(return, NO_ATS);
 	for (int i = 0; i < 5; i++) {
 		create_vfs(_metadata, self->pf, 4, self->vf);
 		EXPECT_ATS(self->vf, true);
