@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ATS is configured when the IOMMU driver probes a function: rules A1 to A6 of
- * patches/linux-7.2/0000-cover-letter.patch. And the basic data path through the
- * exerciser's translation cache.
+ * ATS is configured when the IOMMU driver probes a function, and the basic data
+ * path through the exerciser's translation cache. The rules that the cases name:
+ *
+ *   A1  a VF supports ATS only if its PF does
+ *   A2  a VF is refused unless its PF has been prepared with the same STU
+ *   A3  pci_ats_supported() is asked before pci_prepare_ats()
+ *   A4  SMMUv3: EATS, invalidation arrays and ATS Enable agree, also when ATS cannot
+ *       be enabled, and no ATC_INV goes to a function whose ATS Enable is clear
+ *   A5  VT-d: a failing pci_prepare_ats() fails the probe; as A4 when enabling fails
+ *   A6  AMD: as A5
  *
  * A guest boots for every case: `prepare -t <case>`. Before that, its init has
  * loaded ats_exerciser.ko and mounted sysfs, devtmpfs, debugfs. Cases create
