@@ -5,7 +5,7 @@
  *
  * Shared by the Linux driver (drivers/ats-exerciser) and the QEMU model
  * (tools/qemu/hw/misc/ats-exerciser.c), so it includes nothing and defines
- * numbers only.
+ * macros only.
  *
  * Every function, PF or VF, has its own copy of these registers at the start
  * of its BAR 0 (memory, 64 bit, 4 KiB). Registers are little-endian. 32-bit
@@ -39,7 +39,7 @@
 #define  ATSX_CAPS_FLR			0x00040000
 #define ATSX_STATUS			0x00c	/* RO */
 #define  ATSX_STATUS_BUSY		0x00000001	/* DMA command running */
-#define  ATSX_STATUS_ATS_ENABLE		0x00000002	/* ATS Control.Enable as the function sees it */
+#define  ATSX_STATUS_ATS_ENABLE		0x00000002	/* ATS Enable, as it sees it */
 #define ATSX_IRQ_STATUS			0x010	/* W1C */
 #define ATSX_IRQ_ENABLE			0x014	/* RW; MSI-X vector 0 when STATUS & ENABLE */
 #define  ATSX_IRQ_DMA_DONE		0x00000001
@@ -49,7 +49,9 @@
  * asynchronously; DMA_RESULT is ATSX_RESULT_BUSY until it ends, then
  * IRQ_STATUS.DMA_DONE is set. A write to DMA_CMD while busy is ignored.
  *
- * DMA_ADDR and DMA_LEN are multiples of 8 and LEN is at most 1 MiB.
+ * DMA_ADDR and DMA_LEN are multiples of 8 and LEN is at most 1 MiB. READ leaves
+ * the first 8 bytes in DATA. COMPARE leaves the number of 8-byte words that differ
+ * from PATTERN in MISMATCH, and the first of them in DATA.
  */
 #define ATSX_DMA_ADDR			0x020	/* RW 64 */
 #define ATSX_DMA_LEN			0x028	/* RW, bytes */
@@ -59,19 +61,19 @@
 #define  ATSX_DMA_NO_WRITE		0x00000004	/* TRANSLATE: the NW flag */
 #define ATSX_DMA_PASID			0x030	/* RW */
 #define ATSX_DMA_CMD			0x034	/* WO */
-#define  ATSX_CMD_READ			1	/* DATA = first 8 bytes */
+#define  ATSX_CMD_READ			1
 #define  ATSX_CMD_WRITE			2	/* fill with PATTERN */
-#define  ATSX_CMD_COMPARE		3	/* MISMATCH = 8-byte words that differ from PATTERN, DATA = first of them */
-#define  ATSX_CMD_TRANSLATE		4	/* Translation Requests for ADDR..+LEN, fills the ATC */
-#define  ATSX_CMD_LOOKUP		5	/* COUNT = bytes of ADDR..+LEN that the ATC holds; no bus traffic */
+#define  ATSX_CMD_COMPARE		3	/* with PATTERN */
+#define  ATSX_CMD_TRANSLATE		4	/* fill the ATC with ADDR..+LEN */
+#define  ATSX_CMD_LOOKUP		5	/* COUNT = bytes of ADDR..+LEN in the ATC */
 #define  ATSX_CMD_ATC_FLUSH		6	/* drop every ATC entry of this function */
 #define ATSX_DMA_RESULT			0x038	/* RO */
 #define  ATSX_RESULT_OK			0
 #define  ATSX_RESULT_BUSY		1
-#define  ATSX_RESULT_NO_ENTRY		2	/* translated DMA without an ATC entry, or without its permission */
+#define  ATSX_RESULT_NO_ENTRY		2	/* no ATC entry, or without permission */
 #define  ATSX_RESULT_REJECTED		3	/* the IOMMU or the bus refused */
 #define  ATSX_RESULT_INVALID		4	/* bad operand or command */
-#define  ATSX_RESULT_DISABLED		5	/* Bus Master Enable clear, or ATS Enable clear for AT != 0 */
+#define  ATSX_RESULT_DISABLED		5	/* Bus Master or, AT != 0, ATS not enabled */
 #define ATSX_DMA_COUNT			0x03c	/* RO, bytes done before the result */
 #define ATSX_DMA_PATTERN		0x040	/* RW 64 */
 #define ATSX_DMA_DATA			0x048	/* RO 64 */
@@ -81,11 +83,11 @@
 #define ATSX_INV_POLICY			0x080	/* RW */
 #define  ATSX_INV_ANSWER		0	/* invalidate, then answer */
 #define  ATSX_INV_DROP			1	/* neither, for good */
-#define  ATSX_INV_DROP_N		2	/* neither, for the next INV_PARAM requests; counts down, then ANSWER */
-#define  ATSX_INV_DELAY			3	/* both, INV_PARAM ms of virtual time later, even when the IOMMU has given up */
+#define  ATSX_INV_DROP_N		2	/* the same for INV_PARAM requests */
+#define  ATSX_INV_DELAY			3	/* as ANSWER, INV_PARAM ms later */
 #define  ATSX_INV_LIE			4	/* answer without invalidating */
-#define  ATSX_INV_UR			5	/* complete with Unsupported Request, without invalidating */
-#define ATSX_INV_PARAM			0x084	/* RW */
+#define  ATSX_INV_UR			5	/* Unsupported Request, without invalidating */
+#define ATSX_INV_PARAM			0x084	/* RW; requests left, or ms of virtual time */
 /* The same while ATS Control.Enable is clear */
 #define ATSX_INV_POLICY_DISABLED	0x088	/* RW */
 #define  ATSX_INV_DISABLED_ANSWER	0
@@ -97,9 +99,9 @@
 #define  ATSX_RESET_CLEAR		0	/* clears ATC and INV_POLICY */
 #define  ATSX_RESET_KEEP_POLICY		1	/* clears the ATC, INV_POLICY stays */
 #define  ATSX_RESET_KEEP_ALL		2	/* clears neither */
-#define  ATSX_RESET_LATE		3	/* as CLEAR; config space answers after RESET_PARAM ms of virtual time */
-#define  ATSX_RESET_FAIL		4	/* config space never answers again until the link or bus is reset */
-#define ATSX_RESET_PARAM		0x090	/* RW, ms */
+#define  ATSX_RESET_LATE		3	/* as CLEAR, back RESET_PARAM ms later */
+#define  ATSX_RESET_FAIL		4	/* not back until the link or bus is reset */
+#define ATSX_RESET_PARAM		0x090	/* RW, ms of virtual time */
 
 /*
  * Counters, 64 bit, RO. The host reads the same numbers as QOM properties of
@@ -107,21 +109,39 @@
  * VF N - 1; that reading does not go through the code under test.
  */
 #define ATSX_COUNTERS			0x100
-#define ATSX_CNT_TR_GRANTED		0	/* "tr-granted": Translation Requests granted */
-#define ATSX_CNT_TR_REFUSED		1	/* "tr-refused" */
-#define ATSX_CNT_INV_RECEIVED		2	/* "inv-received": Invalidate Requests */
-#define ATSX_CNT_INV_ANSWERED		3	/* "inv-answered" */
-#define ATSX_CNT_INV_DROPPED		4	/* "inv-dropped": neither answered nor delayed */
-#define ATSX_CNT_INV_DISABLED		5	/* "inv-disabled": received while ATS Enable was clear */
-#define ATSX_CNT_INV_FENCED		6	/* "inv-fenced": received while the IOMMU would refuse a Translation Request */
-#define ATSX_CNT_TDMA_DONE		7	/* "tdma-done": translated DMA commands that ended OK */
-#define ATSX_CNT_TDMA_REJECTED		8	/* "tdma-rejected" */
-#define ATSX_CNT_TDMA_NO_ENTRY		9	/* "tdma-no-entry" */
-#define ATSX_CNT_UDMA_DONE		10	/* "udma-done": untranslated DMA commands */
-#define ATSX_CNT_UDMA_REJECTED		11	/* "udma-rejected" */
-#define ATSX_CNT_RESETS			12	/* "resets" */
-#define ATSX_CNT_ATC_ENTRIES		13	/* "atc-entries": valid ATC entries now */
+#define ATSX_CNT_TR_GRANTED		0	/* Translation Requests granted */
+#define ATSX_CNT_TR_REFUSED		1
+#define ATSX_CNT_INV_RECEIVED		2	/* Invalidate Requests */
+#define ATSX_CNT_INV_ANSWERED		3
+#define ATSX_CNT_INV_DROPPED		4	/* neither answered nor delayed */
+#define ATSX_CNT_INV_DISABLED		5	/* received while ATS Enable was clear */
+#define ATSX_CNT_INV_FENCED		6	/* while the IOMMU refuses it translations */
+#define ATSX_CNT_TDMA_DONE		7	/* translated DMA commands that ended OK */
+#define ATSX_CNT_TDMA_REJECTED		8
+#define ATSX_CNT_TDMA_NO_ENTRY		9
+#define ATSX_CNT_UDMA_DONE		10	/* untranslated DMA commands */
+#define ATSX_CNT_UDMA_REJECTED		11
+#define ATSX_CNT_RESETS			12
+#define ATSX_CNT_ATC_ENTRIES		13	/* valid ATC entries now */
 #define ATSX_CNT_NUM			14
 #define ATSX_COUNTER(n)			(ATSX_COUNTERS + 8 * (n))
+
+/* Initialises an array of names, indexed by ATSX_CNT_* */
+#define ATSX_COUNTER_NAMES { \
+	[ATSX_CNT_TR_GRANTED]		= "tr-granted", \
+	[ATSX_CNT_TR_REFUSED]		= "tr-refused", \
+	[ATSX_CNT_INV_RECEIVED]		= "inv-received", \
+	[ATSX_CNT_INV_ANSWERED]		= "inv-answered", \
+	[ATSX_CNT_INV_DROPPED]		= "inv-dropped", \
+	[ATSX_CNT_INV_DISABLED]		= "inv-disabled", \
+	[ATSX_CNT_INV_FENCED]		= "inv-fenced", \
+	[ATSX_CNT_TDMA_DONE]		= "tdma-done", \
+	[ATSX_CNT_TDMA_REJECTED]	= "tdma-rejected", \
+	[ATSX_CNT_TDMA_NO_ENTRY]	= "tdma-no-entry", \
+	[ATSX_CNT_UDMA_DONE]		= "udma-done", \
+	[ATSX_CNT_UDMA_REJECTED]	= "udma-rejected", \
+	[ATSX_CNT_RESETS]		= "resets", \
+	[ATSX_CNT_ATC_ENTRIES]		= "atc-entries", \
+}
 
 #endif /* ATS_EXERCISER_REGS_H */

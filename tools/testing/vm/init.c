@@ -342,22 +342,7 @@ static unsigned long read_id(const char *dev, const char *file)
 
 static void say_counters(const char *dev, int device, int fn)
 {
-	static const char * const names[ATSX_CNT_NUM] = {
-		[ATSX_CNT_TR_GRANTED]		= "tr-granted",
-		[ATSX_CNT_TR_REFUSED]		= "tr-refused",
-		[ATSX_CNT_INV_RECEIVED]		= "inv-received",
-		[ATSX_CNT_INV_ANSWERED]		= "inv-answered",
-		[ATSX_CNT_INV_DROPPED]		= "inv-dropped",
-		[ATSX_CNT_INV_DISABLED]		= "inv-disabled",
-		[ATSX_CNT_INV_FENCED]		= "inv-fenced",
-		[ATSX_CNT_TDMA_DONE]		= "tdma-done",
-		[ATSX_CNT_TDMA_REJECTED]	= "tdma-rejected",
-		[ATSX_CNT_TDMA_NO_ENTRY]	= "tdma-no-entry",
-		[ATSX_CNT_UDMA_DONE]		= "udma-done",
-		[ATSX_CNT_UDMA_REJECTED]	= "udma-rejected",
-		[ATSX_CNT_RESETS]		= "resets",
-		[ATSX_CNT_ATC_ENTRIES]		= "atc-entries",
-	};
+	static const char * const names[ATSX_CNT_NUM] = ATSX_COUNTER_NAMES;
 	char path[PATH_MAX], line[LINE_LEN];
 	volatile uint32_t *regs;
 	int fd, n = 0;

@@ -59,22 +59,7 @@
 #define ATSX_VF_STRIDE              1
 #define ATSX_PASID_BITS             20
 
-static const char *const atsx_counter_name[ATSX_CNT_NUM] = {
-    [ATSX_CNT_TR_GRANTED]       = "tr-granted",
-    [ATSX_CNT_TR_REFUSED]       = "tr-refused",
-    [ATSX_CNT_INV_RECEIVED]     = "inv-received",
-    [ATSX_CNT_INV_ANSWERED]     = "inv-answered",
-    [ATSX_CNT_INV_DROPPED]      = "inv-dropped",
-    [ATSX_CNT_INV_DISABLED]     = "inv-disabled",
-    [ATSX_CNT_INV_FENCED]       = "inv-fenced",
-    [ATSX_CNT_TDMA_DONE]        = "tdma-done",
-    [ATSX_CNT_TDMA_REJECTED]    = "tdma-rejected",
-    [ATSX_CNT_TDMA_NO_ENTRY]    = "tdma-no-entry",
-    [ATSX_CNT_UDMA_DONE]        = "udma-done",
-    [ATSX_CNT_UDMA_REJECTED]    = "udma-rejected",
-    [ATSX_CNT_RESETS]           = "resets",
-    [ATSX_CNT_ATC_ENTRIES]      = "atc-entries",
-};
+static const char *const atsx_counter_name[ATSX_CNT_NUM] = ATSX_COUNTER_NAMES;
 
 /* Policies: registers for the guest, properties for the host */
 typedef struct ATSXPolicy {

@@ -18,22 +18,7 @@
 #define PCI_DEVICES	"/sys/bus/pci/devices"
 #define FAIL_FUNCTION	"/sys/kernel/debug/fail_function"
 
-const char *const host_counter[ATSX_CNT_NUM] = {
-	[ATSX_CNT_TR_GRANTED]	 = "tr-granted",
-	[ATSX_CNT_TR_REFUSED]	 = "tr-refused",
-	[ATSX_CNT_INV_RECEIVED]	 = "inv-received",
-	[ATSX_CNT_INV_ANSWERED]	 = "inv-answered",
-	[ATSX_CNT_INV_DROPPED]	 = "inv-dropped",
-	[ATSX_CNT_INV_DISABLED]	 = "inv-disabled",
-	[ATSX_CNT_INV_FENCED]	 = "inv-fenced",
-	[ATSX_CNT_TDMA_DONE]	 = "tdma-done",
-	[ATSX_CNT_TDMA_REJECTED] = "tdma-rejected",
-	[ATSX_CNT_TDMA_NO_ENTRY] = "tdma-no-entry",
-	[ATSX_CNT_UDMA_DONE]	 = "udma-done",
-	[ATSX_CNT_UDMA_REJECTED] = "udma-rejected",
-	[ATSX_CNT_RESETS]	 = "resets",
-	[ATSX_CNT_ATC_ENTRIES]	 = "atc-entries",
-};
+const char *const host_counter[ATSX_CNT_NUM] = ATSX_COUNTER_NAMES;
 
 static int vsysfs_read(char *buf, size_t size, const char *fmt, va_list ap)
 {
