@@ -423,7 +423,7 @@ static void shell(void)
 	fd = open("/sys/class/tty/console/active", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, name, sizeof(name) - 1) < 0)
 		die("console");
-	name[strcspn(name, " \n")] = 0;
+	name[strcspn(name, "\n ")] = 0;
 	snprintf(path, sizeof(path), "/dev/%s", name);
 
 	pid = fork();
