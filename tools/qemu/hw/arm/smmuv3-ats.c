@@ -11,10 +11,15 @@
  *  - IDR0.ATSRECERR is 0: Translation Requests that end on a configuration
  *    error or a translation fault are answered and not recorded (3.9.1.2).
  *  - F_BAD_ATS_TREQ has StreamID, SubstreamID and address, nothing else.
+ *  - A CMD_ATC_INV to a StreamID that no function ever had is complete at once.
  *  - The time-out of CMD_ATC_INV is counted from the CMD_SYNC that waits for
- *    it. It is common to all that are outstanding then.
- *  - A CMD_SYNC signals its completion with an interrupt or not at all; there
- *    is no MSI.
+ *    it, and is common to all that are outstanding then: none is convicted
+ *    before its time, and some up to the age of the oldest one later.
+ *  - While CMDQEN is clear nothing times out. What is outstanding stays so, and
+ *    the first CMD_SYNC after that waits for it with a time-out of its own.
+ *  - An MSI, that of a CMD_SYNC or of an interrupt, is a plain write: its
+ *    attributes are ignored, and an ITS takes it for one of DeviceID 0.
+ *  - *_IRQ_CFG can be written whether IRQ_CTRL enables that interrupt or not.
  */
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
@@ -259,11 +264,6 @@ static void smmuv3_atc_expired(void *opaque)
 {
     SMMUv3State *s = opaque;
 
-    /* With the queue disabled there is no CMD_SYNC that could fail */
-    if (!smmuv3_cmdq_enabled(s)) {
-        smmuv3_atc_abandon(s);
-        return;
-    }
     s->atc_timed_out = true;
     smmuv3_cmdq_consume(s);
 }
@@ -276,12 +276,22 @@ void smmuv3_ats_realize(SMMUv3State *s)
                                     &DEVICE(s)->mem_reentrancy_guard);
 }
 
-void smmuv3_ats_reset(SMMUv3State *s)
+/*
+ * An answer to what is outstanding still counts, but neither that nor the
+ * time-out moves the queue. If the queue goes on with the same CMD_SYNC, that
+ * must not complete as if nothing had been outstanding.
+ */
+void smmuv3_atc_stop_waiting(SMMUv3State *s)
 {
-    smmuv3_atc_abandon(s);
     s->atc_waiting = false;
     s->atc_timed_out = false;
     if (s->atc_timer) {
         timer_del(s->atc_timer);
     }
+}
+
+void smmuv3_ats_reset(SMMUv3State *s)
+{
+    smmuv3_atc_abandon(s);
+    smmuv3_atc_stop_waiting(s);
 }

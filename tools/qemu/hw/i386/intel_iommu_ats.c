@@ -10,14 +10,23 @@
  * the fetch goes on behind it unless its fence flag is set.
  *
  * Limitations:
- *  - Whether a function may use ATS is decided from the context entry (and, for
- *    the RID's own translations, from the presence of the PASID entry). PASID
- *    entries are not cached.
+ *  - Whether a function may use ATS is decided from the context entry, and for
+ *    Translation Requests in scalable mode from the presence of the PASID entry
+ *    as well. A Translated request does not look for the latter, except that a
+ *    context entry which is not cached counts as faulty without the PASID entry
+ *    of RID_PASID. PASID entries are not cached, so that nobody notices if a
+ *    PASID-cache invalidation is missing.
  *  - A Translation Request for the interrupt address range is refused; 3.14
  *    would answer it with "untranslated access only".
+ *  - An invalidation for a source-id that no function ever had is complete at
+ *    once.
  *  - No page requests, no Execute, no Privileged, no Global permission.
  *  - When several invalidations time out before software clears ITE, IQER_REG
  *    names the first one only.
+ *  - The time-out of an invalidation is counted from the moment when the fetch
+ *    of it and of its neighbours in the queue began, so that a batch times out
+ *    as one. That may be earlier than it was sent by the time that fetching a
+ *    batch takes.
  */
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
@@ -65,8 +74,10 @@ static int vtd_ats_context_entry(VTDAddressSpace *vtd_as, VTDContextEntry *ce)
 
 /* 0 or the reason why a device-TLB may not be used, as a negative fault code */
 static int vtd_ats_permission(IntelIOMMUState *s, VTDContextEntry *ce,
-                              uint32_t pasid)
+                              uint32_t pasid, PCIATSCheck what)
 {
+    VTDPASIDEntry pe;
+
     if (!s->root_scalable) {
         /* 9.3: TT = 01b, and PASIDs exist in scalable mode only */
         if ((ce->lo & VTD_CONTEXT_ENTRY_TT) != VTD_CONTEXT_TT_DEV_IOTLB ||
@@ -82,7 +93,9 @@ static int vtd_ats_permission(IntelIOMMUState *s, VTDContextEntry *ce,
     if (pasid != PCI_NO_PASID && !(ce->lo & VTD_SM_CONTEXT_ENTRY_PASIDE)) {
         return -VTD_FR_SM_CONTEXT_ENTRY_PASIDE;
     }
-    return 0;
+    /* There is nothing to translate with unless the PASID entry is present */
+    return what == PCI_ATS_CHECK_TRANSLATED ? 0 :
+           vtd_ce_get_rid2pasid_entry(s, ce, &pe, pasid);
 }
 
 /* 4.2.2, 4.2.3: Translation Requests and Translated requests */
@@ -101,7 +114,7 @@ static bool vtd_ats_check(PCIBus *bus, void *opaque, int devfn, uint32_t pasid,
     }
     ret = vtd_ats_context_entry(vtd_as, &ce);
     if (!ret) {
-        ret = vtd_ats_permission(s, &ce, pasid);
+        ret = vtd_ats_permission(s, &ce, pasid, what);
     }
     if (what == PCI_ATS_CHECK_PEEK) {
         return !ret;
@@ -270,6 +283,11 @@ static void vtd_inv_expired(void *opaque)
     vtd_generate_fault_event(s, fsts);
 }
 
+void vtd_ats_fetch_begins(IntelIOMMUState *s)
+{
+    s->inv_issued = qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL);
+}
+
 void vtd_ats_invalidate(IntelIOMMUState *s, uint16_t sid, hwaddr addr,
                         hwaddr mask, uint32_t pasid, bool global)
 {
@@ -283,8 +301,7 @@ void vtd_ats_invalidate(IntelIOMMUState *s, uint16_t sid, hwaddr addr,
     }
     p = g_new0(VTDInvPending, 1);
     p->s = s;
-    p->deadline = s->inv_timeout ? qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
-                                   s->inv_timeout : INT64_MAX;
+    p->deadline = s->inv_timeout ? s->inv_issued + s->inv_timeout : INT64_MAX;
     p->inv = pci_ats_inv_new(addr, mask, pasid, global, vtd_inv_done, p);
     QTAILQ_INSERT_TAIL(&s->inv_pending, p, next);
     vtd_inv_arm(s);

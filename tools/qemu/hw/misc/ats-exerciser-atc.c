@@ -168,6 +168,11 @@ static void atsx_delayed_expired(void *opaque)
     PCIATSInvalidation *inv = d->inv;
 
     atsx_delayed_free(d);
+    if (s->dead || !PCI_DEVICE(s)->enabled) {
+        /* ATSX_RESET_KEEP_ALL kept it, but there is nobody to answer */
+        atsx_inv_drop(s, inv);
+        return;
+    }
     atsx_atc_invalidate(s, inv);
     atsx_inv_answer(s, inv, PCI_ATS_INV_DONE);
 }
