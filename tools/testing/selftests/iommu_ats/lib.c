@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <regex.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +203,35 @@ int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl)
 	return ret;
 }
 
+#define PCI_COMMAND_OFFSET	4
+
+int pci_command(const char *bdf)
+{
+	int fd = pci_config_open(bdf, O_RDONLY);
+	uint16_t command;
+	int ret = -EIO;
+
+	if (fd < 0)
+		return fd;
+	if (pread(fd, &command, sizeof(command), PCI_COMMAND_OFFSET) == sizeof(command))
+		ret = command;
+	close(fd);
+	return ret;
+}
+
+int pci_set_command(const char *bdf, uint16_t command)
+{
+	int fd = pci_config_open(bdf, O_RDWR);
+	int ret = 0;
+
+	if (fd < 0)
+		return fd;
+	if (pwrite(fd, &command, sizeof(command), PCI_COMMAND_OFFSET) != sizeof(command))
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
 int iommu_type(const char *bdf, char *type, size_t size)
 {
 	return sysfs_read(type, size, PCI_DEVICES "/%s/iommu_group/type", bdf);
@@ -320,6 +353,206 @@ int atsx_dma(int fd, const struct atsx_mem *mem, struct ats_exerciser_dma *dma)
 	dma->len = mem->buf.size;
 	ret = atsx_ioctl(fd, ATS_EXERCISER_DMA, dma);
 	return ret ?: (int)dma->result;
+}
+
+int dma(int fd, const struct atsx_mem *mem, uint32_t cmd, uint32_t flags,
+	uint64_t pattern)
+{
+	struct ats_exerciser_dma arg = {
+		.cmd = cmd, .flags = flags, .pattern = pattern,
+	};
+
+	return atsx_dma(fd, mem, &arg);
+}
+
+int cached(int fd, const struct atsx_mem *mem)
+{
+	struct ats_exerciser_dma arg = { .cmd = ATSX_CMD_LOOKUP };
+	int ret = atsx_dma(fd, mem, &arg);
+
+	return ret ? -EIO : (int)arg.count;
+}
+
+uint64_t raw_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+int pin_cpu(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+int atsx_regs_map(const char *bdf, volatile uint32_t **regs)
+{
+	char path[256];
+	void *p;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource%d", bdf, ATSX_BAR_REGS);
+	fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	p = mmap(NULL, ATSX_BAR_REGS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		return -errno;
+	*regs = p;
+	return 0;
+}
+
+static void regs_write64(volatile uint32_t *regs, unsigned int reg, uint64_t value)
+{
+	regs[reg / 4] = value;
+	regs[reg / 4 + 1] = value >> 32;
+}
+
+static uint64_t regs_read64(volatile uint32_t *regs, unsigned int reg)
+{
+	uint32_t low = regs[reg / 4];
+
+	return low | (uint64_t)regs[reg / 4 + 1] << 32;
+}
+
+uint64_t atsx_regs_counter(volatile uint32_t *regs, unsigned int counter)
+{
+	return regs_read64(regs, ATSX_COUNTER(counter));
+}
+
+#define REGS_DMA_TIMEOUT_MS	5000
+
+int atsx_regs_dma(volatile uint32_t *regs, struct ats_exerciser_dma *dma)
+{
+	uint64_t end = raw_ms() + REGS_DMA_TIMEOUT_MS;
+
+	if (regs[ATSX_ID / 4] != ATSX_ID_MAGIC)
+		return -EIO;
+	if (regs[ATSX_STATUS / 4] & ATSX_STATUS_BUSY)
+		return -EBUSY;
+	regs[ATSX_IRQ_ENABLE / 4] = 0;
+	regs_write64(regs, ATSX_DMA_ADDR, dma->addr);
+	regs[ATSX_DMA_LEN / 4] = dma->len;
+	regs[ATSX_DMA_FLAGS / 4] = dma->flags;
+	regs[ATSX_DMA_PASID / 4] = dma->pasid;
+	regs_write64(regs, ATSX_DMA_PATTERN, dma->pattern);
+	regs[ATSX_DMA_CMD / 4] = dma->cmd;
+
+	while ((dma->result = regs[ATSX_DMA_RESULT / 4]) == ATSX_RESULT_BUSY) {
+		if (raw_ms() > end)
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+	if (regs[ATSX_ID / 4] != ATSX_ID_MAGIC)
+		return -EIO;
+	dma->data = regs_read64(regs, ATSX_DMA_DATA);
+	dma->count = regs[ATSX_DMA_COUNT / 4];
+	dma->mismatch = regs[ATSX_DMA_MISMATCH / 4];
+	return dma->result;
+}
+
+int atsx_fn_open(struct atsx_fn *fn, unsigned int index)
+{
+	int ret;
+
+	fn->index = index;
+	ret = atsx_bdf(index, fn->bdf);
+	if (ret)
+		return ret;
+	fn->fd = atsx_open(fn->bdf);
+	return fn->fd < 0 ? fn->fd : atsx_regs_map(fn->bdf, &fn->regs);
+}
+
+int atsx_fn_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param,
+		   uint32_t reset, uint32_t reset_param)
+{
+	struct ats_exerciser_policy policy = {
+		.inv = inv,
+		.inv_param = inv_param,
+		.reset = reset,
+		.reset_param = reset_param,
+	};
+
+	return atsx_ioctl(fn->fd, ATS_EXERCISER_SET_POLICY, &policy);
+}
+
+static int granted(struct atsx_fn *fn, const struct atsx_mem *mem, uint32_t cmd,
+		   uint32_t flags)
+{
+	struct ats_exerciser_dma arg = {
+		.cmd = cmd, .flags = flags, .addr = mem->buf.iova, .len = mem->buf.size,
+	};
+
+	return atsx_regs_dma(fn->regs, &arg);
+}
+
+int atsx_fn_granted(struct atsx_fn *fn, const struct atsx_mem *mem, int what)
+{
+	int command = pci_command(fn->bdf);
+	int ctrl = pci_ats_ctrl(fn->bdf);
+	bool enable;
+	int ret = 0;
+	int result;
+
+	if (command < 0 || ctrl < 0)
+		return -EIO;
+	if (!(command & PCI_COMMAND_MASTER))
+		pci_set_command(fn->bdf, command | PCI_COMMAND_MASTER);
+
+	/* First what is in the ATC: setting ATS Enable clears it (PCIe r6.0, 10.3.7) */
+	if (what & GRANT_TRANSLATED) {
+		result = granted(fn, mem, ATSX_CMD_READ, ATSX_DMA_TRANSLATED);
+		if (result < 0)
+			return result;
+		if (result == ATSX_RESULT_OK)
+			ret |= GRANT_TRANSLATED;
+	}
+	if (what & GRANT_REQUEST) {
+		/* Again, if quarantine clears ATS Enable right now */
+		for (int i = 0; i < 2; i++) {
+			ctrl = pci_ats_ctrl(fn->bdf);
+			enable = ctrl >= 0 && !(ctrl & PCI_ATS_ENABLE);
+			if (enable)
+				pci_ats_set_ctrl(fn->bdf, ctrl | PCI_ATS_ENABLE);
+			result = granted(fn, mem, ATSX_CMD_TRANSLATE, 0);
+			if (enable)
+				pci_ats_set_ctrl(fn->bdf, ctrl);
+			if (result != ATSX_RESULT_DISABLED)
+				break;
+		}
+		if (result < 0)
+			return result;
+		if (result == ATSX_RESULT_OK)
+			ret |= GRANT_REQUEST;
+	}
+	if (what & GRANT_UNTRANSLATED) {
+		result = granted(fn, mem, ATSX_CMD_READ, 0);
+		if (result < 0)
+			return result;
+		if (result == ATSX_RESULT_OK)
+			ret |= GRANT_UNTRANSLATED;
+	}
+	if (!(command & PCI_COMMAND_MASTER))
+		pci_set_command(fn->bdf, command);
+	return ret;
+}
+
+int atsx_fn_wait_refused(struct atsx_fn *fn, const struct atsx_mem *mem, int what,
+			 int ms)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	uint64_t end = raw_ms() + ms;
+	int ret;
+
+	while ((ret = atsx_fn_granted(fn, mem, what)) > 0 && raw_ms() < end)
+		nanosleep(&pause, NULL);
+	return ret;
 }
 
 int klog_open(struct klog *log, bool from_boot)

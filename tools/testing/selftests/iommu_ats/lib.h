@@ -48,6 +48,55 @@ size_t atsx_mem_differs(const struct atsx_mem *mem, uint64_t pattern);
 /* Returns ATSX_RESULT_*; @dma takes cmd, flags and pattern and gives the rest */
 int atsx_dma(int fd, const struct atsx_mem *mem, struct ats_exerciser_dma *dma);
 
+/* One command on a whole buffer */
+int dma(int fd, const struct atsx_mem *mem, uint32_t cmd, uint32_t flags,
+	uint64_t pattern);
+/* Bytes of the buffer's last DMA address that the function has in its ATC */
+int cached(int fd, const struct atsx_mem *mem);
+
+/*
+ * The registers of a function, past its driver and without an interrupt. On Arm an
+ * interrupt is a write that the IOMMU refuses like any other: the driver would wait
+ * in vain for a function which has been shut out.
+ */
+int atsx_regs_map(const char *bdf, volatile uint32_t **regs);
+int atsx_regs_dma(volatile uint32_t *regs, struct ats_exerciser_dma *dma);
+uint64_t atsx_regs_counter(volatile uint32_t *regs, unsigned int counter);
+
+/* A function under test */
+struct atsx_fn {
+	unsigned int index;
+	char bdf[BDF_SIZE];
+	int fd;
+	volatile uint32_t *regs;
+};
+
+int atsx_fn_open(struct atsx_fn *fn, unsigned int index);
+/* @inv is ATSX_INV_*, @reset ATSX_RESET_*, each with its parameter */
+int atsx_fn_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param,
+		   uint32_t reset, uint32_t reset_param);
+
+/*
+ * What the IOMMU grants the function, tried out on a mapped buffer: a subset of
+ * @what, or a negative errno. Where Bus Master or ATS Enable are clear they are set
+ * for the attempt, for a function need not care about them.
+ */
+#define GRANT_REQUEST		1	/* a translation request */
+#define GRANT_TRANSLATED	2	/* DMA with an address out of the ATC */
+#define GRANT_UNTRANSLATED	4	/* DMA with any other address */
+#define GRANT_ATS		(GRANT_REQUEST | GRANT_TRANSLATED)
+#define GRANT_ALL		(GRANT_ATS | GRANT_UNTRANSLATED)
+
+int atsx_fn_granted(struct atsx_fn *fn, const struct atsx_mem *mem, int what);
+/* Polls until nothing of @what is granted any more; the last answer */
+int atsx_fn_wait_refused(struct atsx_fn *fn, const struct atsx_mem *mem, int what,
+			 int ms);
+
+/* CLOCK_MONOTONIC_RAW, the clock of the durations in struct ats_exerciser_buf */
+uint64_t raw_ms(void);
+/* The calling thread runs on this CPU only */
+int pin_cpu(unsigned int cpu);
+
 /* sysfs; the last argument is a printf format of the path */
 __printf(3, 4)
 int sysfs_read(char *buf, size_t size, const char *path, ...);
@@ -71,6 +120,14 @@ int pci_rescan(void);
 
 int pci_ats_ctrl(const char *bdf);
 int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl);
+
+/* The Command register (PCIe r6.0, 7.5.1.1.3), all ones of a function that is away */
+#define PCI_COMMAND_MEMORY	0x0002
+#define PCI_COMMAND_MASTER	0x0004
+#define PCI_COMMAND_ABSENT	0xffff
+
+int pci_command(const char *bdf);
+int pci_set_command(const char *bdf, uint16_t command);
 
 /* "DMA", "DMA-FQ", "identity", ...; -ENOENT if the function has no IOMMU */
 int iommu_type(const char *bdf, char *type, size_t size);

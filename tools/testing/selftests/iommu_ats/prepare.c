@@ -120,26 +120,6 @@ static void expect_ats(struct __test_metadata *_metadata, const char *bdf,
 	close(fd);
 }
 
-/* One command on a whole buffer */
-static int dma(int fd, const struct atsx_mem *mem, uint32_t cmd, uint32_t flags,
-	       uint64_t pattern)
-{
-	struct ats_exerciser_dma arg = {
-		.cmd = cmd, .flags = flags, .pattern = pattern,
-	};
-
-	return atsx_dma(fd, mem, &arg);
-}
-
-/* Bytes of the buffer's last DMA address that the function has in its ATC */
-static int cached(int fd, const struct atsx_mem *mem)
-{
-	struct ats_exerciser_dma arg = { .cmd = ATSX_CMD_LOOKUP };
-	int ret = atsx_dma(fd, mem, &arg);
-
-	return ret ? -EIO : (int)arg.count;
-}
-
 /* DMA without ATS works: the function has an IOMMU and a domain */
 static void untranslated(struct __test_metadata *_metadata, const char *bdf)
 {
