@@ -23,7 +23,7 @@ unexport ARCH VARIANT TESTS
 for-each = for a in $(ARCH); do for v in $(VARIANT); do $(1); done; done
 
 help:
-	@echo 'make VERB [ARCH=arm64|x86_64] [VARIANT=base|patched] [TESTS="glob glob"]'
+	@echo 'make VERB [ARCH=arm64|x86_64] [VARIANT=base|patched|debug] [TESTS="glob glob"]'
 	@echo
 	@echo 'demo       everything from a fresh machine, then base and patched kernels side by side'
 	@echo 'check      everything from a fresh machine, then all checks and tests on all kernels'
@@ -31,7 +31,7 @@ help:
 	@echo 'setup      packages, kernel source and QEMU source, as far as missing'
 	@echo 'tree       build/linux: the base commit with patches/linux-7.2 applied by git am'
 	@echo 'export     the commits of build/linux back into patches/linux-7.2'
-	@echo 'kernel     kernels for the guests'
+	@echo 'kernel     kernels for the guests: base, patched, debug (patched, with KASAN and lockdep)'
 	@echo 'qemu       QEMU with the project'"'"'s model'
 	@echo 'modules    the driver of the exerciser'
 	@echo 'selftests  the tests that run in the guests'
