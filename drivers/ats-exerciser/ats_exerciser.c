@@ -114,11 +114,13 @@ struct atsx_file {
 
 /*
  * fail_function only takes functions on the error injection list, and vmlinux
- * lists none of ATS. A module may list what it can link to, so the tests can
- * make these two fail without a change to the kernel under test.
+ * lists none of ATS or resets. A module may list what it can link to, so the tests
+ * can make these fail without a change to the kernel under test.
  */
 ALLOW_ERROR_INJECTION(pci_enable_ats, ERRNO);
 ALLOW_ERROR_INJECTION(pci_prepare_ats, ERRNO);
+ALLOW_ERROR_INJECTION(pci_bridge_secondary_bus_reset, ERRNO);
+ALLOW_ERROR_INJECTION(pcie_reset_flr, ERRNO);
 
 static void atsx_function_release(struct kref *ref)
 {

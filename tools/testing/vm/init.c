@@ -10,6 +10,7 @@
  *
  *   vm_test=<file>.<case>	run /tests/<file> for this case alone
  *   vm_qmp=<tty>		serial port which carries QMP to the tests
+ *   vm_ids=<vendor>:<device>	of an exerciser's PF with other IDs, in hex
  *
  * What a test prints goes through /dev/kmsg, so that it stands in one order
  * with the kernel's own lines and no two of them are mixed within a line.
@@ -217,6 +218,24 @@ static void load_modules(void)
 	}
 }
 
+static unsigned int vendor_id = ATSX_VENDOR_ID, device_id = ATSX_DEVICE_ID;
+
+/* The driver does not know a PF with these IDs by itself */
+static void use_ids(const char *ids)
+{
+	static const char new_id[] = "/sys/bus/pci/drivers/ats_exerciser/new_id";
+	int fd;
+
+	if (sscanf(ids, "%x:%x", &vendor_id, &device_id) != 2) {
+		errno = EINVAL;
+		die(ids);
+	}
+	fd = open(new_id, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || dprintf(fd, "%x %x", vendor_id, device_id) < 0)
+		die(new_id);
+	close(fd);
+}
+
 /* Passes whole lines on; what is left of the last one waits for its end */
 static size_t relay(char *buf, size_t len, bool last)
 {
@@ -385,8 +404,8 @@ static void say_all_counters(void)
 	for (int i = 0; i < n; i++) {
 		const char *pf = list[i]->d_name;
 
-		if (pf[0] == '.' || read_id(pf, "vendor") != ATSX_VENDOR_ID ||
-		    read_id(pf, "device") != ATSX_DEVICE_ID)
+		if (pf[0] == '.' || read_id(pf, "vendor") != vendor_id ||
+		    read_id(pf, "device") != device_id)
 			continue;
 		say_counters(pf, device, 0);
 		for (int vf = 0;; vf++) {
@@ -449,7 +468,7 @@ static void shell(void)
 
 int main(void)
 {
-	const char *test, *qmp;
+	const char *test, *qmp, *ids;
 
 	mount_at("devtmpfs", "/dev", true);
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -462,9 +481,12 @@ int main(void)
 
 	test = getenv("vm_test");
 	qmp = getenv("vm_qmp");
+	ids = getenv("vm_ids");
 	if (qmp)
 		prepare_qmp(qmp);
 	load_modules();
+	if (ids)
+		use_ids(ids);
 	if (test) {
 		run_test(test);
 		say_all_counters();

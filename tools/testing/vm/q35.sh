@@ -18,3 +18,11 @@ need_external_facing() {
 		die "iasl: $(grep -m1 -i error "$1/iasl.log")"
 	qemu+=(-acpitable "file=$1/external-facing.aml")
 }
+
+# Firmware has a method that resets the exerciser's PF
+need_acpi_reset() {
+	iasl -p "$1/acpi-reset" "$vm_dir/acpi-reset.asl" >"$1/iasl.log" 2>&1 ||
+		die "iasl: $(grep -m1 -i error "$1/iasl.log")"
+	qemu+=(-acpitable "file=$1/acpi-reset.aml")
+	vm_cmdline+=" vm_acpi_reset=yes"
+}

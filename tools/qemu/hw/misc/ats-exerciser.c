@@ -630,6 +630,8 @@ static void atsx_pf_realize(PCIDevice *dev, Error **errp)
         return;
     }
     pf->fn[0] = s;
+    pci_config_set_vendor_id(dev->config, pf->vendor_id);
+    pci_config_set_device_id(dev->config, pf->device_id);
     if (pf->pasid) {
         atsx_add_pasid(pf);
     }
@@ -664,6 +666,8 @@ static void atsx_pf_exit(PCIDevice *dev)
 static const Property atsx_pf_properties[] = {
     DEFINE_PROP_UINT32("vfs", ATSXPhysical, vfs, 4),
     DEFINE_PROP_UINT32("atc-entries", ATSXPhysical, atc_entries, 256),
+    DEFINE_PROP_UINT16("vendor-id", ATSXPhysical, vendor_id, ATSX_VENDOR_ID),
+    DEFINE_PROP_UINT16("device-id", ATSXPhysical, device_id, ATSX_DEVICE_ID),
     DEFINE_PROP_BOOL("ats", ATSXPhysical, ats, true),
     DEFINE_PROP_BOOL("vf-ats", ATSXPhysical, vf_ats, true),
     DEFINE_PROP_BOOL("ats-preset", ATSXPhysical, ats_preset, false),

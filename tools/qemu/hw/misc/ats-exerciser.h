@@ -94,6 +94,8 @@ struct ATSXPhysical {
     /* Properties */
     uint32_t vfs;
     uint32_t atc_entries;
+    uint16_t vendor_id;
+    uint16_t device_id;
     bool ats;
     bool vf_ats;
     bool ats_preset;

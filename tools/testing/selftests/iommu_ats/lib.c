@@ -260,27 +260,39 @@ bool iommu_offers_ats(void)
 	return (cap & AMD_CAP_IOTLB) && (features & AMD_FEATURES) == AMD_FEATURES;
 }
 
-static int atsx_find_pf(char bdf[BDF_SIZE])
+static bool is_pf(const char *bdf)
 {
-	DIR *dir = opendir(PCI_DEVICES);
-	struct dirent *entry;
+	unsigned long ids[2] = { ATSX_VENDOR_ID, ATSX_DEVICE_ID };
+	const char *other = getenv("vm_ids");
+	char vendor[16], device[16];
+
+	if (other && sscanf(other, "%lx:%lx", &ids[0], &ids[1]) != 2)
+		return false;
+	if (sysfs_read(vendor, sizeof(vendor), PCI_DEVICES "/%s/vendor", bdf) ||
+	    sysfs_read(device, sizeof(device), PCI_DEVICES "/%s/device", bdf))
+		return false;
+	return strtoul(vendor, NULL, 16) == ids[0] && strtoul(device, NULL, 16) == ids[1];
+}
+
+/* The PF of exerciser number @left */
+static int atsx_find_pf(unsigned int left, char bdf[BDF_SIZE])
+{
+	struct dirent **list;
+	int n = scandir(PCI_DEVICES, &list, NULL, alphasort);
 	int ret = -ENODEV;
 
-	if (!dir)
+	if (n < 0)
 		return -errno;
-	while (ret && (entry = readdir(dir))) {
-		char vendor[16], device[16];
+	for (int i = 0; i < n; i++) {
+		const char *name = list[i]->d_name;
 
-		if (sysfs_read(vendor, sizeof(vendor), PCI_DEVICES "/%s/vendor", entry->d_name) ||
-		    sysfs_read(device, sizeof(device), PCI_DEVICES "/%s/device", entry->d_name))
-			continue;
-		if (strtoul(vendor, NULL, 16) != ATSX_VENDOR_ID ||
-		    strtoul(device, NULL, 16) != ATSX_DEVICE_ID)
-			continue;
-		snprintf(bdf, BDF_SIZE, "%.*s", BDF_SIZE - 1, entry->d_name);
-		ret = 0;
+		if (ret && is_pf(name) && !left--) {
+			snprintf(bdf, BDF_SIZE, "%.*s", BDF_SIZE - 1, name);
+			ret = 0;
+		}
+		free(list[i]);
 	}
-	closedir(dir);
+	free(list);
 	return ret;
 }
 
@@ -289,7 +301,8 @@ int atsx_bdf(unsigned int index, char bdf[BDF_SIZE])
 	char path[256];
 	int ret;
 
-	ret = atsx_find_pf(bdf);
+	ret = atsx_find_pf(index / ATSX_EX(1), bdf);
+	index %= ATSX_EX(1);
 	if (ret || !index)
 		return ret;
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn%u", bdf, index - 1);
@@ -467,6 +480,14 @@ int atsx_fn_open(struct atsx_fn *fn, unsigned int index)
 		return ret;
 	fn->fd = atsx_open(fn->bdf);
 	return fn->fd < 0 ? fn->fd : atsx_regs_map(fn->bdf, &fn->regs);
+}
+
+void atsx_fn_close(struct atsx_fn *fn)
+{
+	munmap((void *)fn->regs, ATSX_BAR_REGS_SIZE);
+	close(fn->fd);
+	fn->regs = NULL;
+	fn->fd = -1;
 }
 
 int atsx_fn_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param,
@@ -808,7 +829,7 @@ err:
 	return ret;
 }
 
-#define HOST_PROPERTY	"\"path\": \"/machine/peripheral/ex0\", \"property\": \"fn%u-%s\""
+#define HOST_PROPERTY	"\"path\": \"/machine/peripheral/ex%u\", \"property\": \"fn%u-%s\""
 
 int host_get(int host, unsigned int index, const char *name, uint64_t *value)
 {
@@ -819,7 +840,7 @@ int host_get(int host, unsigned int index, const char *name, uint64_t *value)
 
 	snprintf(command, sizeof(command),
 		 "\"execute\": \"qom-get\", \"arguments\": {" HOST_PROPERTY "}",
-		 index, name);
+		 index / ATSX_EX(1), index % ATSX_EX(1), name);
 	ret = host_execute(host, command, answer, sizeof(answer));
 	if (ret)
 		return ret;
@@ -840,7 +861,7 @@ int host_set(int host, unsigned int index, const char *name, uint64_t value)
 
 	snprintf(command, sizeof(command),
 		 "\"execute\": \"qom-set\", \"arguments\": {" HOST_PROPERTY ", \"value\": %llu}",
-		 index, name, (unsigned long long)value);
+		 index / ATSX_EX(1), index % ATSX_EX(1), name, (unsigned long long)value);
 	ret = host_execute(host, command, answer, sizeof(answer));
 	if (ret)
 		return ret;

@@ -26,9 +26,13 @@
 
 /*
  * The exerciser. A function is named by its index as on the host, 0 for the PF
- * and N for VF N - 1, or by its address in sysfs.
+ * and N for VF N - 1, or by its address in sysfs. Of several exercisers, ex0 and on
+ * in the order of their addresses, ATSX_EX() of the device's number is added to it.
+ * The environment variable vm_ids says <vendor>:<device> of a PF with other IDs.
  */
 #define BDF_SIZE	16
+
+#define ATSX_EX(n)	((n) << 8)
 
 int atsx_bdf(unsigned int index, char bdf[BDF_SIZE]);
 int atsx_open(const char *bdf);
@@ -72,6 +76,8 @@ struct atsx_fn {
 };
 
 int atsx_fn_open(struct atsx_fn *fn, unsigned int index);
+/* The function keeps its name */
+void atsx_fn_close(struct atsx_fn *fn);
 /* @inv is ATSX_INV_*, @reset ATSX_RESET_*, each with its parameter */
 int atsx_fn_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param,
 		   uint32_t reset, uint32_t reset_param);
@@ -143,9 +149,12 @@ struct klog {
 };
 
 /* What must not appear in the log of a test that provokes none of it */
+#define KLOG_SPLAT \
+	"WARNING:|BUG:|Oops|INFO: task|rcu.*stall|nable ATS|CMDQ error"
+/* The same of a test that has the IOMMU refuse nothing */
 #define KLOG_TROUBLE \
-	"WARNING:|BUG:|Oops|INFO: task|rcu.*stall|nable ATS|" \
-	"CMDQ error|arm-smmu-v3 .*event|DMAR: .*([Ff]ault|[Ee]rror)|AMD-Vi: .*(Event|error)"
+	KLOG_SPLAT \
+	"|arm-smmu-v3 .*event|DMAR: .*([Ff]ault|[Ee]rror)|AMD-Vi: .*(Event|error)"
 
 int klog_open(struct klog *log, bool from_boot);
 /* Forgets what the log has said so far */

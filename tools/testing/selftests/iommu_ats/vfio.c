@@ -175,6 +175,7 @@ int vfio_open(struct atsx_fn *fn, unsigned int index, struct vfio_space *space)
 		.argsz = sizeof(bind),
 		.iommufd = space->iommufd,
 	};
+	char driver[32];
 	int64_t offset;
 	void *regs;
 	int ret;
@@ -183,15 +184,17 @@ int vfio_open(struct atsx_fn *fn, unsigned int index, struct vfio_space *space)
 	ret = atsx_bdf(index, fn->bdf);
 	if (ret)
 		return ret;
-	ret = pci_driver_override(fn->bdf, VFIO_DRIVER);
-	if (ret)
-		return ret;
-	ret = pci_unbind(fn->bdf);
-	if (ret)
-		return ret;
-	ret = pci_bind(fn->bdf, VFIO_DRIVER);
-	if (ret)
-		return ret;
+	if (pci_driver(fn->bdf, driver, sizeof(driver)) || strcmp(driver, VFIO_DRIVER)) {
+		ret = pci_driver_override(fn->bdf, VFIO_DRIVER);
+		if (ret)
+			return ret;
+		ret = pci_unbind(fn->bdf);
+		if (ret)
+			return ret;
+		ret = pci_bind(fn->bdf, VFIO_DRIVER);
+		if (ret)
+			return ret;
+	}
 	fn->fd = vfio_cdev_open(fn->bdf);
 	if (fn->fd < 0)
 		return fn->fd;
@@ -212,12 +215,20 @@ int vfio_open(struct atsx_fn *fn, unsigned int index, struct vfio_space *space)
 	return fn->regs[ATSX_ID / 4] == ATSX_ID_MAGIC ? 0 : -EIO;
 }
 
-void vfio_close(struct atsx_fn *fn)
+void vfio_release(struct atsx_fn *fn)
 {
+	/* What is mapped holds the file as well */
 	if (fn->regs)
 		munmap((void *)fn->regs, ATSX_BAR_REGS_SIZE);
 	if (fn->fd >= 0)
 		close(fn->fd);
+	fn->regs = NULL;
+	fn->fd = -1;
+}
+
+void vfio_close(struct atsx_fn *fn)
+{
+	vfio_release(fn);
 	pci_unbind(fn->bdf);
 	pci_driver_override(fn->bdf, "");
 	pci_bind(fn->bdf, ATSX_DRIVER);

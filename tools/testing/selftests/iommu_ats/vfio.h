@@ -34,6 +34,8 @@ int vfio_unmap_all(struct vfio_space *space, uint64_t *duration_ns);
  * It has no address space until vfio_attach().
  */
 int vfio_open(struct atsx_fn *fn, unsigned int index, struct vfio_space *space);
+/* Leaves it to the driver of VFIO, for another vfio_open() */
+void vfio_release(struct atsx_fn *fn);
 /* Gives it back to its driver; also after a vfio_open() that failed */
 void vfio_close(struct atsx_fn *fn);
 
