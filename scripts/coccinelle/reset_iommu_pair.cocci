@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /// After a successful pci_dev_reset_iommu_prepare() every path must come by
-/// pci_dev_reset_iommu_done(): a device that is left prepared stays in the
-/// blocking domain, and its group refuses attaches for ever.
+/// pci_dev_reset_iommu_done() or _cancel(): a device that is left prepared stays in
+/// the blocking domain, and its group refuses attaches for ever.
 ///
 // Confidence: Moderate
 // Comments: Paths on which prepare itself failed are in order, if the function
@@ -9,7 +9,7 @@
 //   work inside; a failure branch with an "else" is not understood.  A function
 //   whose own name ends in reset_iommu_prepare hands the duty to its callers, and
 //   a call of it is judged like one of pci_dev_reset_iommu_prepare(); so is one
-//   whose name ends in reset_iommu_done like done.  That done is told the same
+//   whose name ends in reset_iommu_done or reset_iommu_cancel like done.  That done is told the same
 //   device is seen by the text of the argument only, and a loop that prepares
 //   several devices counts as undone by one that names the same expression.
 // Options: --no-includes
@@ -23,12 +23,12 @@ virtual report
 def tell(p):
     if p.current_element.endswith("reset_iommu_prepare"):
         return
-    coccilib.report.print_report(p, "in %s(): a path from here to the end misses pci_dev_reset_iommu_done(): the device stays blocked; call done on every way out" % p.current_element)
+    coccilib.report.print_report(p, "in %s(): a path from here to the end misses pci_dev_reset_iommu_done() or _cancel(): the device stays blocked; call one on every way out" % p.current_element)
 
 // A path that begins behind "if (failed) S" has not been through S.
 @assigned exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 idexpression r;
 statement S;
@@ -47,7 +47,7 @@ position p;
 
 @declared exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 type T;
 identifier r;
@@ -67,7 +67,7 @@ position p;
 
 @direct exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 idexpression r;
 statement S;
@@ -91,7 +91,7 @@ position p;
 // ones too, must come by done.
 @done1 forall@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 idexpression r;
 position p;
@@ -117,7 +117,7 @@ position p != done1.p;
 
 @done2 forall@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 position p;
 @@
@@ -158,7 +158,7 @@ position p;
 
 @untested exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_done$";
+identifier done =~ "reset_iommu_(done|cancel)$";
 expression dev;
 position p != tested.p;
 @@

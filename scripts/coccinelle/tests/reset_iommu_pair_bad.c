@@ -27,7 +27,7 @@ int early_return(struct pci_dev *pdev)
 	ret = reset(pdev);
 	if (ret)
 		return ret;
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ void opposite_early_return(struct pci_dev *pdev)
 		reset(pdev);
 		if (pdev->broken)
 			return;
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 	}
 }
 
@@ -71,7 +71,7 @@ int on_a_condition(struct pci_dev *pdev)
 	}
 	reset(pdev);
 	if (pdev->broken)
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 	return ret;
 }
 
@@ -96,7 +96,7 @@ void end_of_void(struct pci_dev *pdev)
 		return;
 	reset(pdev);
 	if (pdev->broken)
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 }
 
 void opposite_direct(struct pci_dev *pdev)
@@ -104,7 +104,7 @@ void opposite_direct(struct pci_dev *pdev)
 	if (!pci_dev_reset_iommu_prepare(pdev)) { /* report */
 		reset(pdev);
 		if (pdev->broken)
-			pci_dev_reset_iommu_done(pdev);
+			pci_dev_reset_iommu_done(pdev, ret);
 	}
 }
 
@@ -125,7 +125,7 @@ int in_condition_early_return(struct pci_dev *pdev)
 		return 0;
 	if (pdev->broken)
 		return 1;
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 	return 0;
 }
 
@@ -139,5 +139,20 @@ int handed_on_late(struct pci_dev *pdev)
 	int ret;
 
 	ret = pci_dev_reset_iommu_prepare(pdev); /* report */
+	return ret;
+}
+
+int called_off_sometimes(struct pci_dev *pdev)
+{
+	int ret;
+
+	ret = pci_dev_reset_iommu_prepare(pdev); /* report */
+	if (ret)
+		return ret;
+	ret = reset(pdev);
+	if (!ret)
+		pci_dev_reset_iommu_done(pdev, ret);
+	else if (ret == -ENOTTY)
+		pci_dev_reset_iommu_cancel(pdev);
 	return ret;
 }

@@ -26,10 +26,10 @@ int each_way(struct pci_dev *pdev)
 		return -1;
 	ret = reset(pdev);
 	if (ret) {
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 		return ret;
 	}
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ int opposite(struct pci_dev *pdev)
 	ret = pci_dev_reset_iommu_prepare(pdev);
 	if (!ret) {
 		reset(pdev);
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 	}
 	return ret;
 }
@@ -57,7 +57,7 @@ void declared(struct pci_dev *pdev)
 	if (ret)
 		return;
 	reset(pdev);
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 }
 
 void direct(struct pci_dev *pdev)
@@ -65,7 +65,7 @@ void direct(struct pci_dev *pdev)
 	if (pci_dev_reset_iommu_prepare(pdev))
 		return;
 	reset(pdev);
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 }
 
 void in_condition(struct pci_dev *pdev)
@@ -75,13 +75,29 @@ void in_condition(struct pci_dev *pdev)
 	if ((ret = pci_dev_reset_iommu_prepare(pdev)) < 0)
 		return;
 	reset(pdev);
-	pci_dev_reset_iommu_done(pdev);
+	pci_dev_reset_iommu_done(pdev, ret);
 }
 
 void opposite_direct(struct pci_dev *pdev)
 {
 	if (!pci_dev_reset_iommu_prepare(pdev)) {
 		reset(pdev);
-		pci_dev_reset_iommu_done(pdev);
+		pci_dev_reset_iommu_done(pdev, ret);
 	}
+}
+
+int called_off(struct pci_dev *pdev)
+{
+	bool attempted = false;
+	int ret;
+
+	ret = pci_dev_reset_iommu_prepare(pdev);
+	if (ret)
+		return ret;
+	ret = try_reset(pdev, &attempted);
+	if (attempted)
+		pci_dev_reset_iommu_done(pdev, ret);
+	else
+		pci_dev_reset_iommu_cancel(pdev);
+	return ret;
 }
