@@ -249,8 +249,8 @@ SMMUATCSync smmuv3_atc_sync(SMMUv3State *s)
     }
     s->atc_waiting = true;
     if (s->atc_timeout && !timer_pending(s->atc_timer)) {
-        timer_mod(s->atc_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
-                                s->atc_timeout);
+        timer_mod(s->atc_timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+                                s->atc_timeout * (int64_t)SCALE_MS);
     }
     return SMMU_ATC_SYNC_WAIT;
 }
@@ -271,7 +271,7 @@ static void smmuv3_atc_expired(void *opaque)
 void smmuv3_ats_realize(SMMUv3State *s)
 {
     ARM_SMMU(s)->ats_ops = &smmuv3_ats_ops;
-    s->atc_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, smmuv3_atc_expired, s);
+    s->atc_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, smmuv3_atc_expired, s);
     s->atc_bh = qemu_bh_new_guarded(smmuv3_atc_resume, s,
                                     &DEVICE(s)->mem_reentrancy_guard);
 }

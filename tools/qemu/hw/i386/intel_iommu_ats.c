@@ -254,7 +254,7 @@ static void vtd_inv_done(PCIATSInvalidation *inv, PCIATSInvResult result)
 static void vtd_inv_expired(void *opaque)
 {
     IntelIOMMUState *s = opaque;
-    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL);
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     uint32_t fsts = vtd_get_long_raw(s, DMAR_FSTS_REG);
     VTDInvPending *p, *tmp;
     uint16_t sid = 0;
@@ -285,7 +285,7 @@ static void vtd_inv_expired(void *opaque)
 
 void vtd_ats_fetch_begins(IntelIOMMUState *s)
 {
-    s->inv_issued = qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL);
+    s->inv_issued = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
 void vtd_ats_invalidate(IntelIOMMUState *s, uint16_t sid, hwaddr addr,
@@ -301,7 +301,8 @@ void vtd_ats_invalidate(IntelIOMMUState *s, uint16_t sid, hwaddr addr,
     }
     p = g_new0(VTDInvPending, 1);
     p->s = s;
-    p->deadline = s->inv_timeout ? s->inv_issued + s->inv_timeout : INT64_MAX;
+    p->deadline = !s->inv_timeout ? INT64_MAX :
+                  s->inv_issued + s->inv_timeout * (int64_t)SCALE_MS;
     p->inv = pci_ats_inv_new(addr, mask, pasid, global, vtd_inv_done, p);
     QTAILQ_INSERT_TAIL(&s->inv_pending, p, next);
     vtd_inv_arm(s);
@@ -351,7 +352,7 @@ void vtd_ats_reset(IntelIOMMUState *s)
 void vtd_ats_realize(IntelIOMMUState *s)
 {
     QTAILQ_INIT(&s->inv_pending);
-    s->inv_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, vtd_inv_expired, s);
+    s->inv_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, vtd_inv_expired, s);
     s->inv_bh = qemu_bh_new_guarded(vtd_inv_resume, s,
                                     &DEVICE(s)->mem_reentrancy_guard);
 }

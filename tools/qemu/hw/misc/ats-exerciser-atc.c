@@ -183,9 +183,10 @@ static void atsx_inv_delay(ATSXFunction *s, PCIATSInvalidation *inv)
 
     d->s = s;
     d->inv = inv;
-    timer_init_ms(&d->timer, QEMU_CLOCK_VIRTUAL, atsx_delayed_expired, d);
+    timer_init_ns(&d->timer, QEMU_CLOCK_VIRTUAL, atsx_delayed_expired, d);
     timer_mod(&d->timer,
-              qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + s->inv_param);
+              qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+              s->inv_param * (int64_t)SCALE_MS);
     QTAILQ_INSERT_TAIL(&s->delayed, d, next);
 }
 

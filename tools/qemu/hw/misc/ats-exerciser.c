@@ -340,8 +340,8 @@ static void atsx_reset_hold(Object *obj, ResetType type)
     s->dead = false;
     if (s->function_reset && s->reset_policy == ATSX_RESET_LATE) {
         s->dead = true;
-        timer_mod(s->revive, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
-                             s->reset_param);
+        timer_mod(s->revive, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
+                             s->reset_param * (int64_t)SCALE_MS);
     } else if (s->function_reset && s->reset_policy == ATSX_RESET_FAIL) {
         s->dead = true;
     }
@@ -483,7 +483,7 @@ static bool atsx_function_realize(ATSXFunction *s, ATSXPhysical *pf, bool ats,
         atsx_add_ats(dev, is_pf);
     }
 
-    s->revive = timer_new_ms(QEMU_CLOCK_VIRTUAL, atsx_revive, s);
+    s->revive = timer_new_ns(QEMU_CLOCK_VIRTUAL, atsx_revive, s);
     atsx_atc_init(s, pf->atc_entries);
     atsx_dma_init(s);
     return true;

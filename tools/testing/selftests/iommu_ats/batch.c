@@ -35,8 +35,8 @@
  * still end before the driver of the SMMU gives up polling, which takes 1 s
  */
 #define SLACK		400
-/* Timers of the model count whole ms */
-#define EARLY		2
+/* Durations are read in whole ms */
+#define EARLY		1
 
 /* How long quarantine may take */
 #define QUARANTINE_MS	5000

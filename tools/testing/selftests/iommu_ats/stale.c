@@ -36,8 +36,8 @@
 /* Of the hardware, in ms */
 #define HW_TIMEOUT	400
 #define HW_SOFTWARE	3000
-/* Timers of the model count whole ms */
-#define EARLY		2
+/* Durations are read in whole ms */
+#define EARLY		1
 /* Long after that, on a busy host too */
 #define LATE_ANSWER	(4 * HW_TIMEOUT)
 /* For what ends by itself, far from all of these */
