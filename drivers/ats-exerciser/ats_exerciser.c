@@ -170,13 +170,33 @@ static struct atsx_buf *atsx_buf_get(struct atsx_file *file, u32 id)
 	return &file->bufs[id];
 }
 
-static void atsx_buf_unmap(struct atsx_function *fn, struct atsx_buf *buf)
+/*
+ * A driver may unmap in its interrupt handler. What comes in meanwhile has to wait,
+ * and is no part of the duration.
+ */
+static bool irqs_off;
+module_param(irqs_off, bool, 0644);
+MODULE_PARM_DESC(irqs_off, "unmap with interrupts off");
+
+/* Returns the time that it took, in ns */
+static u64 atsx_buf_unmap(struct atsx_function *fn, struct atsx_buf *buf)
 {
+	bool off = READ_ONCE(irqs_off);
+	unsigned long flags;
+	u64 start, end;
+
 	lockdep_assert_held(&fn->bound);
 
+	if (off)
+		local_irq_save(flags);
+	start = ktime_get_raw_ns();
 	dma_unmap_single(&fn->pdev->dev, buf->iova, buf->size,
 			 DMA_BIDIRECTIONAL);
+	end = ktime_get_raw_ns();
+	if (off)
+		local_irq_restore(flags);
 	buf->mapped = false;
+	return end - start;
 }
 
 static void atsx_file_unmap_all(struct atsx_file *file)
@@ -267,7 +287,6 @@ static int atsx_buf_do_unmap(struct atsx_file *file,
 			     struct ats_exerciser_buf *arg)
 {
 	struct atsx_buf *buf;
-	u64 start;
 
 	guard(mutex)(&file->lock);
 
@@ -277,9 +296,7 @@ static int atsx_buf_do_unmap(struct atsx_file *file,
 	if (!buf->mapped)
 		return -EINVAL;
 
-	start = ktime_get_raw_ns();
-	atsx_buf_unmap(file->fn, buf);
-	arg->duration_ns = ktime_get_raw_ns() - start;
+	arg->duration_ns = atsx_buf_unmap(file->fn, buf);
 	arg->size = buf->size;
 	arg->iova = buf->iova;
 	return 0;
