@@ -291,7 +291,7 @@ TEST_F_TIMEOUT(quarantine, unbind_at_once, TIMEOUT)
 			policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 			find_again(_metadata, self);
 		} else {
-			EXPECT_LT(0, klog_wait(&self->log, "no answer to invalidations",
+			ASSERT_LT(0, klog_wait(&self->log, "no answer to invalidations",
 					       QUARANTINE_MS));
 			policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 			EXPECT_EQ(0, reset_by(self, "flr"));
