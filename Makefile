@@ -26,8 +26,8 @@ help:
 	@echo 'make VERB [ARCH=arm64|x86_64] [VARIANT=base|patched|debug] [TESTS="glob glob"]'
 	@echo
 	@echo 'demo       everything from a fresh machine, then base and patched kernels side by side'
-	@echo 'check      everything from a fresh machine, then all checks and tests; FULL=1 adds the'
-	@echo '           debug kernels, the kernel'"'"'s own suites, whole kernels for each patch'
+	@echo 'check      everything from a fresh machine, then all checks and tests; FULL=1 runs debug'
+	@echo '           kernels on all machines, and builds whole kernels for each patch'
 	@echo
 	@echo 'setup      packages, kernel source and QEMU source, as far as missing'
 	@echo 'tree       build/linux: the base commit with patches/linux-7.2 applied by git am'
