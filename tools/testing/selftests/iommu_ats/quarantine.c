@@ -97,8 +97,8 @@ static uint64_t host_count(struct __test_metadata *_metadata,
 }
 
 /* From the host: the function may have no driver */
-static void policy(struct __test_metadata *_metadata, struct _test_data_quarantine *self,
-		   uint32_t inv, uint32_t reset)
+static void set_policy(struct __test_metadata *_metadata,
+		       struct _test_data_quarantine *self, uint32_t inv, uint32_t reset)
 {
 	ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-policy", inv));
 	ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy", reset));
@@ -152,7 +152,7 @@ static void quarantine(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &mem, SIZE));
 	ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &mem));
 	ASSERT_EQ(ATSX_RESULT_OK, dma(self->fn.fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
-	policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_CLEAR);
+	set_policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_CLEAR);
 	klog_mark(&self->log);
 	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &mem));
 	there = klog_wait(&self->log, "no answer to invalidations", QUARANTINE_MS) > 0;
@@ -185,7 +185,7 @@ static void expect_quarantined(struct __test_metadata *_metadata,
 static void expect_recovers(struct __test_metadata *_metadata,
 			    struct _test_data_quarantine *self, const char *method)
 {
-	policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
+	set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 	klog_mark(&self->log);
 	EXPECT_EQ(0, reset_by(self, method));
 	EXPECT_EQ(1, klog_count(&self->log, "not blocked any more"));
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(quarantine, still_deaf, TIMEOUT)
 
 	quarantine(_metadata, self);
 	granted = host_count(_metadata, self, ATSX_CNT_TR_GRANTED);
-	policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_KEEP_ALL);
+	set_policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_KEEP_ALL);
 	klog_mark(&self->log);
 	EXPECT_EQ(0, reset_by(self, "flr"));
 	EXPECT_EQ(1, klog_count(&self->log, FAULTS));
@@ -245,7 +245,7 @@ TEST_F_TIMEOUT(quarantine, still_deaf, TIMEOUT)
 TEST_F_TIMEOUT(quarantine, failed_reset, TIMEOUT)
 {
 	quarantine(_metadata, self);
-	policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
+	set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 	ASSERT_EQ(0, fail_function(BUS_RESET, -EIO));
 	EXPECT_EQ(-EIO, reset_by(self, "bus"));
 	ASSERT_EQ(0, fail_function_off());
@@ -283,17 +283,17 @@ TEST_F_TIMEOUT(quarantine, unbind_at_once, TIMEOUT)
 		ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &mem, SIZE));
 		ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &mem));
 		ASSERT_EQ(ATSX_RESULT_OK, dma(self->fn.fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
-		policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_CLEAR);
+		set_policy(_metadata, self, ATSX_INV_DROP, ATSX_RESET_CLEAR);
 		klog_mark(&self->log);
 		/* The driver unmaps what is mapped */
 		EXPECT_EQ(0, pci_unbind(self->fn.bdf));
 		if (i % 2) {
-			policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
+			set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 			find_again(_metadata, self);
 		} else {
 			ASSERT_LT(0, klog_wait(&self->log, "no answer to invalidations",
 					       QUARANTINE_MS));
-			policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
+			set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 			EXPECT_EQ(0, reset_by(self, "flr"));
 			EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
 		}
@@ -312,8 +312,8 @@ TEST_F_TIMEOUT(quarantine, remove, TIMEOUT)
 {
 	for (int deaf = 0; deaf < 2; deaf++) {
 		quarantine(_metadata, self);
-		policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_ANSWER,
-		       ATSX_RESET_KEEP_ALL);
+		set_policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_ANSWER,
+			   ATSX_RESET_KEEP_ALL);
 		klog_mark(&self->log);
 		atsx_fn_close(&self->fn);
 		find_again(_metadata, self);
@@ -361,7 +361,7 @@ TEST_F_TIMEOUT(quarantine, sriov, TIMEOUT)
 	expect_works(_metadata, self, &pf);
 
 	/* The model's VF keeps its ATC and policy: VF Enable is no reset to it */
-	policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
+	set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 	EXPECT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, atsx_fn_open(&self->fn, 1));
 	expect_works(_metadata, self, &self->fn);
