@@ -189,6 +189,35 @@ static void vtd_inv_pending_free(VTDInvPending *p)
     g_free(p);
 }
 
+/*
+ * With late-status=on, the status write of a wait descriptor that is aborted is held
+ * back, as if the descriptor had completed in time but the write were on its way, until
+ * another one that has to wait has the same status address.
+ */
+static void vtd_inv_abort_wait(VTDInvPending *p)
+{
+    IntelIOMMUState *s = p->s;
+
+    if (s->late_status && !s->inv_held) {
+        QTAILQ_REMOVE(&s->inv_pending, p, next);
+        s->inv_held = p;
+    } else {
+        vtd_inv_pending_free(p);
+    }
+}
+
+static void vtd_inv_release_status(IntelIOMMUState *s, const VTDInvDesc *wait)
+{
+    VTDInvPending *held = s->inv_held;
+
+    if (held && held->wait.hi == wait->hi) {
+        s->inv_held = NULL;
+        trace_vtd_ats_late_status(wait->hi);
+        vtd_complete_wait_desc(s, &held->wait);
+        g_free(held);
+    }
+}
+
 static void vtd_inv_arm(IntelIOMMUState *s)
 {
     int64_t deadline = INT64_MAX;
@@ -262,7 +291,7 @@ static void vtd_inv_expired(void *opaque)
 
     QTAILQ_FOREACH_SAFE(p, &s->inv_pending, next, tmp) {
         if (!p->inv) {
-            vtd_inv_pending_free(p);
+            vtd_inv_abort_wait(p);
         } else if (p->deadline <= now) {
             if (!expired) {
                 sid = p->inv->sid;
@@ -316,6 +345,7 @@ bool vtd_ats_defer_wait(IntelIOMMUState *s, const VTDInvDesc *desc)
     if (QTAILQ_EMPTY(&s->inv_pending)) {
         return false;
     }
+    vtd_inv_release_status(s, desc);
     p = g_new0(VTDInvPending, 1);
     p->s = s;
     p->deadline = INT64_MAX;
@@ -346,6 +376,7 @@ void vtd_ats_reset(IntelIOMMUState *s)
         vtd_inv_pending_free(p);
     }
     s->inv_fenced = false;
+    g_clear_pointer(&s->inv_held, g_free);
     timer_del(s->inv_timer);
 }
 

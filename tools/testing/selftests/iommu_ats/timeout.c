@@ -11,6 +11,8 @@
  *   D11  no unmap returns before the hardware has reported or the function answered
  *   E1   VT-d: a function that does not answer keeps no CPU in a loop
  *   E2   VT-d: whoever waited in vain because of another function tries again
+ *   E3   VT-d: the culprit is the function that the hardware names, or that does not
+ *        answer when it is tried alone
  *   E4   VT-d: as D8, and E5 as D10
  *   C3   the core then blocks all its DMA: quarantine
  *
@@ -26,6 +28,7 @@
  * CPU 0 unless told otherwise, and whoever waits for the SMMU there keeps them off.
  */
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +49,10 @@
 #define SLACK(ms)	((ms) / 2)
 /* Durations are read in whole ms */
 #define EARLY		1
+
+/* Slots in VT-d's invalidation queue, and an answer so late that it is waited for */
+#define QI_SLOTS	256
+#define SLOT_MS		8
 
 /* Far from any time-out */
 #define AT_ONCE		(HW_TIMEOUT / 2)
@@ -305,7 +312,7 @@ TEST_F_TIMEOUT(timeout, unmap, TIMEOUT)
  */
 TEST_F_TIMEOUT(timeout, latency, TIMEOUT)
 {
-	const uint64_t timeout = HW_TIMEOUT * 1000000ull;
+	const uint64_t timeout = self->trials * HW_TIMEOUT * 1000000ull;
 	char cmdline[2048];
 	uint64_t ns;
 	bool fenced;
@@ -339,6 +346,61 @@ TEST_F_TIMEOUT(timeout, drop_once, TIMEOUT)
 	expect_quarantined(_metadata, self, fenced);
 	expect_works(_metadata, self);
 	expect_bounded_log(_metadata, self);
+}
+
+/*
+ * Where the hardware names nobody, a function that answers when it is tried alone has
+ * lost its entry by that, and is none that does not answer (E3).
+ */
+TEST_F_TIMEOUT(timeout, retried, TIMEOUT)
+{
+	int ms;
+
+	if (self->trials < 2)
+		SKIP(return, "the hardware says who has not answered");
+	for (int i = 0; i < KEPT; i++) {
+		deaf_policy(_metadata, self, ATSX_INV_DROP_N, 1);
+		ASSERT_EQ(0, pin_cpu(i % 2));
+		ms = timed_unmap(_metadata, self, i);
+		EXPECT_LE(HW_TIMEOUT - EARLY, ms);
+		EXPECT_GE(HW_TIMEOUT + SLACK(HW_TIMEOUT), ms);
+		EXPECT_EQ(0, cached(self->deaf.fd, &self->mem[i]));
+		expect_untouched(_metadata, self, i);
+	}
+	expect_not_fenced(_metadata, self);
+	expect_works(_metadata, self);
+	EXPECT_EQ(0, klog_count(&self->log, FAULTS))
+		klog_show(&self->log, FAULTS);
+}
+
+/*
+ * Hardware that writes the status of an aborted wait after all, in the moment when the
+ * slot belongs to another one: intel-iommu.late-status=on. Whoever waits there goes on
+ * to wait for the function (E2).
+ */
+TEST_F_TIMEOUT(timeout, late_status, TIMEOUT)
+{
+	struct atsx_mem *mem = &self->mem[0];
+	int fd = self->deaf.fd;
+	int i;
+
+	if (self->trials < 2)
+		SKIP(return, "the hardware says who has not answered: the first fault convicts");
+	deaf_policy(_metadata, self, ATSX_INV_DROP_N, 1);
+	EXPECT_LE(HW_TIMEOUT - EARLY, timed_unmap(_metadata, self, 0));
+
+	/* A slot comes round again after as many submissions as the queue is long */
+	deaf_policy(_metadata, self, ATSX_INV_DELAY, SLOT_MS);
+	for (i = 0; i < 2 * QI_SLOTS; i++) {
+		ASSERT_EQ(0, atsx_mem_map(fd, mem));
+		ASSERT_EQ(ATSX_RESULT_OK, dma(fd, mem, ATSX_CMD_TRANSLATE, 0, 0));
+		ASSERT_EQ(0, atsx_mem_unmap(fd, mem));
+		if (cached(fd, mem))
+			break;
+	}
+	EXPECT_EQ(2 * QI_SLOTS, i)
+		TH_LOG("unmap %d returned before the function had answered", i);
+	expect_not_fenced(_metadata, self);
 }
 
 /* An answer after the time-out lifts nothing: the fence stays (D8, E4) */
@@ -522,6 +584,75 @@ TEST_F_TIMEOUT(timeout, innocent, TIMEOUT)
 	fenced = expect_fenced(_metadata, self, 0);
 	expect_quarantined(_metadata, self, fenced);
 	expect_works(_metadata, self);
+	expect_bounded_log(_metadata, self);
+}
+
+/* What moves the sibling's interrupts to and fro while the deaf function is unmapped */
+struct mover {
+	const char *path;
+	pthread_barrier_t *start;
+	bool stop;
+	int error;
+	int moves;
+};
+
+static void *mover_thread(void *data)
+{
+	struct mover *m = data;
+
+	m->error = pin_cpu(1);
+	pthread_barrier_wait(m->start);
+	do {
+		m->error = m->error ?: sysfs_write(m->moves % 2 ? "1" : "2", "%s", m->path);
+		m->moves += !m->error;
+	} while (!m->error && !__atomic_load_n(&m->stop, __ATOMIC_ACQUIRE));
+	return NULL;
+}
+
+/*
+ * Interrupt remapping has its cache invalidated through the same queue. A function that
+ * does not answer makes it wait, and no more (E2): the interrupts arrive where they
+ * were sent last.
+ */
+TEST_F_TIMEOUT(timeout, interrupts, TIMEOUT)
+{
+	char dir[80], path[32];
+	pthread_barrier_t start;
+	struct mover mover = { .path = path, .start = &start };
+	struct dirent *irq = NULL;
+	pthread_t thread;
+	bool fenced;
+	DIR *irqs;
+
+	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/msi_irqs", self->sibling.bdf);
+	irqs = opendir(dir);
+	ASSERT_NE(NULL, irqs);
+	do
+		irq = readdir(irqs);
+	while (irq && irq->d_name[0] == '.');
+	ASSERT_NE(NULL, irq);
+	snprintf(path, sizeof(path), "/proc/irq/%.8s/smp_affinity", irq->d_name);
+	closedir(irqs);
+
+	deaf_policy(_metadata, self, ATSX_INV_DROP, 0);
+	ASSERT_EQ(0, pin_cpu(0));
+	ASSERT_EQ(0, pthread_barrier_init(&start, NULL, 2));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, mover_thread, &mover));
+	pthread_barrier_wait(&start);
+	EXPECT_GE(self->trials * HW_TIMEOUT + SLACK(HW_TIMEOUT), timed_unmap(_metadata, self, 0));
+	fenced = expect_fenced(_metadata, self, 0);
+	__atomic_store_n(&mover.stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	pthread_barrier_destroy(&start);
+	ksft_print_msg("interrupts moved %d times\n", mover.moves);
+	EXPECT_EQ(0, mover.error);
+	EXPECT_LT(0, mover.moves);
+
+	expect_quarantined(_metadata, self, fenced);
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(0, sysfs_write(i % 2 ? "1" : "2", "%s", path));
+		expect_works(_metadata, self);
+	}
 	expect_bounded_log(_metadata, self);
 }
 
