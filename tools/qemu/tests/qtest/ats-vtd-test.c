@@ -552,6 +552,43 @@ static void test_no_sid(void)
     ats_stop(&s.t);
 }
 
+/* late-status=on: the write comes when another wait has the address, and once */
+static void test_late_status(void)
+{
+    VTD s;
+
+    vtd_start(&s, false, ",late-status=on");
+    ats_policy(&s.t, 1, ATSX_INV_DROP_N, 1);
+    vtd_inv_page(&s, 1, 1);
+    vtd_wait(&s, 0, 1);
+    vtd_go(&s);
+    assert_times_out(&s, TIMEOUT);
+    vtd_clear_ite(&s);
+    g_assert_cmpuint(vtd_status(&s, 0), ==, 0);
+
+    /* Neither another address nor a wait with nothing before it */
+    ats_policy(&s.t, 1, ATSX_INV_DELAY, 50);
+    vtd_inv_page(&s, 1, 1);
+    vtd_wait(&s, 1, 2);
+    vtd_go(&s);
+    ats_step(&s.t, 50 * ATS_MS);
+    g_assert_cmpuint(vtd_status(&s, 1), ==, 2);
+    g_assert_cmpuint(vtd_status(&s, 0), ==, 0);
+
+    for (unsigned status = 3; status < 5; status++) {
+        uint32_t before = status == 3 ? 1 : 3;
+
+        vtd_inv_page(&s, 1, 1);
+        vtd_wait(&s, 0, status);
+        vtd_go(&s);
+        ats_step(&s.t, 50 * ATS_MS - 1);
+        g_assert_cmpuint(vtd_status(&s, 0), ==, before);
+        ats_step(&s.t, 1);
+        g_assert_cmpuint(vtd_status(&s, 0), ==, status);
+    }
+    ats_stop(&s.t);
+}
+
 static void test_timeout_property(gconstpointer data)
 {
     unsigned ms = GPOINTER_TO_UINT(data);
@@ -787,6 +824,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd/scalable/timeout", GUINT_TO_POINTER(1),
                         test_timeout);
     qtest_add_func("/vtd/no-sid", test_no_sid);
+    qtest_add_func("/vtd/late-status", test_late_status);
     qtest_add_data_func("/vtd/timeout-0", GUINT_TO_POINTER(0),
                         test_timeout_property);
     qtest_add_data_func("/vtd/timeout-1", GUINT_TO_POINTER(1),
