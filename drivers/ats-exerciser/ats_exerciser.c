@@ -645,6 +645,49 @@ static void atsx_remove(struct pci_dev *pdev)
 	}
 }
 
+/*
+ * What the driver makes of an error: 0 leaves the device to whoever resets it, 1 wants
+ * a reset and goes on after it, 2 gives the device up.
+ */
+static unsigned int recover;
+module_param(recover, uint, 0644);
+
+static const char * const atsx_channel_states[] = {
+	[pci_channel_io_normal] = "normal",
+	[pci_channel_io_frozen] = "frozen",
+	[pci_channel_io_perm_failure] = "perm_failure",
+};
+
+static pci_ers_result_t atsx_error_detected(struct pci_dev *pdev,
+					    pci_channel_state_t state)
+{
+	pci_info(pdev, "error_detected: %s\n", atsx_channel_states[state]);
+	if (state == pci_channel_io_perm_failure || recover == 2)
+		return PCI_ERS_RESULT_DISCONNECT;
+	return recover ? PCI_ERS_RESULT_NEED_RESET : PCI_ERS_RESULT_CAN_RECOVER;
+}
+
+static pci_ers_result_t atsx_slot_reset(struct pci_dev *pdev)
+{
+	struct atsx_function *fn = pci_get_drvdata(pdev);
+
+	pci_info(pdev, "slot_reset\n");
+	/* Recovery from AER leaves that to the driver */
+	pci_restore_state(pdev);
+	return atsx_answers(fn) ? PCI_ERS_RESULT_RECOVERED : PCI_ERS_RESULT_DISCONNECT;
+}
+
+static void atsx_resume(struct pci_dev *pdev)
+{
+	pci_info(pdev, "resume\n");
+}
+
+static const struct pci_error_handlers atsx_err_handlers = {
+	.error_detected = atsx_error_detected,
+	.slot_reset = atsx_slot_reset,
+	.resume = atsx_resume,
+};
+
 static const struct pci_device_id atsx_ids[] = {
 	{ PCI_DEVICE(ATSX_VENDOR_ID, ATSX_DEVICE_ID) },
 	{ PCI_DEVICE(ATSX_VENDOR_ID, ATSX_VF_DEVICE_ID) },
@@ -658,6 +701,7 @@ static struct pci_driver atsx_driver = {
 	.probe = atsx_probe,
 	.remove = atsx_remove,
 	.sriov_configure = pci_sriov_configure_simple,
+	.err_handler = &atsx_err_handlers,
 };
 module_pci_driver(atsx_driver);
 

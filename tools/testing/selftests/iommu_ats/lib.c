@@ -853,6 +853,26 @@ int host_get(int host, unsigned int index, const char *name, uint64_t *value)
 	return 0;
 }
 
+int host_aer(int host, const char *error)
+{
+	char command[256];
+	char answer[512];
+	int ret;
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"human-monitor-command\", \"arguments\": "
+		 "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
+	ret = host_execute(host, command, answer, sizeof(answer));
+	if (ret)
+		return ret;
+	/* "OK id: ..." */
+	if (!strstr(answer, "\"return\": \"OK")) {
+		fprintf(stderr, "# host: %s\n", answer);
+		return -EPROTO;
+	}
+	return 0;
+}
+
 int host_set(int host, unsigned int index, const char *name, uint64_t value)
 {
 	char command[256];

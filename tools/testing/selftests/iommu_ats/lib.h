@@ -177,6 +177,8 @@ int fail_function_off(void);
 int host_open(void);
 int host_get(int host, unsigned int index, const char *name, uint64_t *value);
 int host_set(int host, unsigned int index, const char *name, uint64_t value);
+/* An error of the link below the PF's port, by QEMU's name for it */
+int host_aer(int host, const char *error);
 
 /* Names of the counters on the host, indexed by ATSX_CNT_* */
 extern const char *const host_counter[ATSX_CNT_NUM];

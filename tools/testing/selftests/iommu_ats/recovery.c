@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who hears of a function that did not answer an invalidation, and which resets bring
+ * it back. The rules:
+ *
+ *   B8  resets of a bus, VFIO's hot reset, the recovery from AER, and that of a VF's PF
+ *       count as well as those of the function; one that fails keeps it blocked
+ *   C4  its driver hears of it by its error handlers, and has it reset if it wants; user
+ *       space hears of it by a uevent and a trace event; a user of VFIO by his eventfd
+ *   C5  sysfs says why it is blocked
+ *
+ * A case needs the kernel command line iommu.strict=1, an ats-exerciser with two VFs
+ * below a port of its own, fail_function, sockets for uevents, and tracefs.
+ */
+
+#include <linux/netlink.h>
+#include <linux/vfio.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib.h"
+#include "vfio.h"
+#include "kselftest_harness.h"
+
+#define TIMEOUT		60
+
+#define SIZE		(2 * 4096)
+#define OLD		0x0101010101010101ull
+#define NEW		0x2222222222222222ull
+
+/* How long the core, or a driver, may take */
+#define WAIT_MS		10000
+
+/* What makes a reset fail before it has done anything */
+#define BUS_RESET	"pci_bridge_secondary_bus_reset"
+#define FUNCTION_RESET	"pcie_reset_flr"
+
+/* What the exerciser's driver wants after an error, its module parameter "recover" */
+#define WANTS_NOTHING	"0"
+#define WANTS_RESET	"1"
+#define GIVES_UP	"2"
+
+#define BEGIN		"ERROR_EVENT=BEGIN_RECOVERY"
+#define SUCCESS		"ERROR_EVENT=SUCCESSFUL_RECOVERY"
+#define FAILURE		"ERROR_EVENT=FAILED_RECOVERY"
+
+#define TRACING		"/sys/kernel/tracing/"
+
+FIXTURE(recovery) {
+	char pf[BDF_SIZE];
+	char port[BDF_SIZE];
+	struct atsx_fn fn;
+	struct atsx_mem mem;
+	struct klog log;
+	int host;
+	int uevents;
+};
+
+FIXTURE_VARIANT(recovery) {
+	unsigned int index;
+};
+
+FIXTURE_VARIANT_ADD(recovery, pf) { .index = 0, };
+FIXTURE_VARIANT_ADD(recovery, vf) { .index = 1, };
+
+static int uevents_open(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -errno;
+	return fd;
+}
+
+/*
+ * The next uevent of the function with an ERROR_EVENT: whether it is this one. Others
+ * are passed over.
+ */
+static bool uevent_is(struct _test_data_recovery *self, const char *event)
+{
+	uint64_t end = raw_ms() + WAIT_MS;
+	struct pollfd pfd = { .fd = self->uevents, .events = POLLIN };
+	char text[4096];
+
+	while (raw_ms() < end) {
+		const char *error = NULL;
+		ssize_t len;
+
+		if (poll(&pfd, 1, end - raw_ms()) <= 0)
+			break;
+		len = recv(self->uevents, text, sizeof(text) - 1, 0);
+		if (len <= 0)
+			continue;
+		text[len] = '\0';
+		/* "change@/devices/...", and then a string a variable */
+		if (!strstr(text, self->fn.bdf))
+			continue;
+		for (const char *p = text; p < text + len; p += strlen(p) + 1)
+			if (!strncmp(p, "ERROR_EVENT=", strlen("ERROR_EVENT=")))
+				error = p;
+		if (!error)
+			continue;
+		ksft_print_msg("uevent of %s: %s\n", self->fn.bdf, error);
+		return !strcmp(error, event);
+	}
+	ksft_print_msg("no uevent of %s\n", self->fn.bdf);
+	return false;
+}
+
+/* The bridge above the function */
+static int port_of(const char *bdf, char port[BDF_SIZE])
+{
+	char path[64], link[256];
+	char *p;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -errno;
+	link[len] = '\0';
+	p = strrchr(link, '/');
+	if (!p)
+		return -ENODEV;
+	*p = '\0';
+	p = strrchr(link, '/');
+	if (!p || strlen(p + 1) >= BDF_SIZE)
+		return -ENODEV;
+	strcpy(port, p + 1);
+	return 0;
+}
+
+static int recover(const char *what)
+{
+	return sysfs_write(what, "/sys/module/" ATSX_DRIVER "/parameters/recover");
+}
+
+FIXTURE_SETUP(recovery)
+{
+	char driver[32];
+	char type[16];
+
+	if (atsx_bdf(0, self->pf))
+		SKIP(return, "no ats-exerciser on the PCI bus");
+	if (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER))
+		SKIP(return, "%s is not bound to " ATSX_DRIVER, self->pf);
+	if (iommu_type(self->pf, type, sizeof(type)) || strcmp(type, "DMA"))
+		SKIP(return, "%s has no strict DMA domain: needs an IOMMU and iommu.strict=1",
+		     self->pf);
+	if (!iommu_offers_ats())
+		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	ASSERT_EQ(0, port_of(self->pf, self->port));
+	if (variant->index)
+		ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
+	ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
+	self->host = host_open();
+	ASSERT_LE(0, self->host);
+	self->uevents = uevents_open();
+	ASSERT_LE(0, self->uevents);
+	ASSERT_EQ(0, klog_open(&self->log, false));
+}
+
+FIXTURE_TEARDOWN(recovery)
+{
+	fail_function_off();
+	if (variant->index && pci_set_numvfs(self->pf, 0))
+		TH_LOG("VFs of %s stay", self->pf);
+}
+
+static void set_policy(struct __test_metadata *_metadata,
+		       struct _test_data_recovery *self, uint32_t inv)
+{
+	ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-policy", inv));
+}
+
+static void expect_state(struct __test_metadata *_metadata,
+			 struct _test_data_recovery *self, const char *state)
+{
+	char now[32];
+
+	EXPECT_EQ(0, sysfs_read(now, sizeof(now), "/sys/bus/pci/devices/%s/iommu_blocked",
+				self->fn.bdf));
+	EXPECT_STREQ(state, now);
+}
+
+/* The function maps, translates, writes and unmaps, and hears of it */
+static void expect_works(struct __test_metadata *_metadata,
+			 struct _test_data_recovery *self)
+{
+	struct atsx_mem mem;
+	int fd = self->fn.fd;
+
+	ASSERT_EQ(0, atsx_mem_alloc(fd, &mem, SIZE));
+	ASSERT_EQ(0, atsx_mem_map(fd, &mem));
+	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
+	EXPECT_EQ(SIZE, cached(fd, &mem));
+	atsx_mem_fill(&mem, OLD);
+	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_WRITE, ATSX_DMA_TRANSLATED, NEW));
+	EXPECT_EQ(0, atsx_mem_differs(&mem, NEW));
+	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_WRITE, 0, OLD));
+	EXPECT_EQ(0, atsx_mem_differs(&mem, OLD));
+	ASSERT_EQ(0, atsx_mem_unmap(fd, &mem));
+	EXPECT_EQ(0, cached(fd, &mem));
+	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem, GRANT_ALL));
+	munmap(mem.p, SIZE);
+	ASSERT_EQ(0, atsx_ioctl(fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
+}
+
+/*
+ * The function does not answer one invalidation, and will answer the next: that it is
+ * heard of is awaited, not what the driver makes of it. A buffer stays mapped.
+ */
+static void fault(struct __test_metadata *_metadata, struct _test_data_recovery *self)
+{
+	struct atsx_mem mem;
+	bool there;
+
+	ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &self->mem, SIZE));
+	ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &self->mem));
+	ASSERT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL) |
+			     atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
+	ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &mem, SIZE));
+	ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &mem));
+	ASSERT_EQ(ATSX_RESULT_OK, dma(self->fn.fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
+	ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-param", 1));
+	set_policy(_metadata, self, ATSX_INV_DROP_N);
+	klog_mark(&self->log);
+	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &mem));
+	there = klog_wait(&self->log, "no answer to invalidations", WAIT_MS) > 0;
+	ksft_print_msg("quarantined: %d\n", there);
+	ASSERT_TRUE(there);
+}
+
+/* The buffer that was mapped before is there again, and nothing of it in the ATC */
+static void expect_back(struct __test_metadata *_metadata,
+			struct _test_data_recovery *self)
+{
+	expect_state(_metadata, self, "none");
+	EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL) |
+			     atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
+	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &self->mem));
+	expect_works(_metadata, self);
+	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
+		klog_show(&self->log, "WARNING:|BUG:");
+}
+
+static int reset_function(const char *bdf)
+{
+	return sysfs_write("flr", "/sys/bus/pci/devices/%s/reset_method", bdf) ?:
+	       sysfs_write("1", "/sys/bus/pci/devices/%s/reset", bdf);
+}
+
+static int reset_bus(struct _test_data_recovery *self)
+{
+	return sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate", self->port);
+}
+
+/* The driver has it reset, and everybody hears of it in order (C4, C5) */
+TEST_F_TIMEOUT(recovery, driver, TIMEOUT)
+{
+	char trace[65536], want[64];
+	const char *p;
+
+	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
+		SKIP(return, "no tracefs");
+	if (sysfs_write("1", TRACING "events/iommu/device_blocked/enable"))
+		ksft_print_msg("no trace event iommu:device_blocked\n");
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	fault(_metadata, self);
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_TRUE(uevent_is(self, SUCCESS));
+	EXPECT_EQ(1, klog_count(&self->log, "error_detected: frozen"));
+	EXPECT_EQ(1, klog_count(&self->log, "slot_reset"));
+	EXPECT_EQ(1, klog_count(&self->log, ": resume"));
+	EXPECT_EQ(1, klog_count(&self->log, "not blocked any more"));
+	expect_back(_metadata, self);
+
+	ASSERT_EQ(0, sysfs_read(trace, sizeof(trace), TRACING "trace"));
+	snprintf(want, sizeof(want), "device_blocked: IOMMU: device=%s reason=broken",
+		 self->fn.bdf);
+	p = strstr(trace, want);
+	EXPECT_NE(NULL, p);
+	snprintf(want, sizeof(want), "device_blocked: IOMMU: device=%s reason=none",
+		 self->fn.bdf);
+	EXPECT_NE(NULL, p ? strstr(p, want) : p);
+}
+
+/* The driver leaves it to others; until they act it stays as it is (C4) */
+TEST_F_TIMEOUT(recovery, left_alone, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	expect_state(_metadata, self, "broken");
+	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
+	EXPECT_EQ(0, reset_function(self->fn.bdf));
+	EXPECT_EQ(0, klog_count(&self->log, "slot_reset|: resume"));
+	expect_back(_metadata, self);
+}
+
+/* The driver gives it up, but another one may want it (C4) */
+TEST_F_TIMEOUT(recovery, given_up, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(GIVES_UP));
+	fault(_metadata, self);
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_TRUE(uevent_is(self, FAILURE));
+	EXPECT_EQ(1, klog_count(&self->log, "error_detected: perm_failure"));
+	expect_state(_metadata, self, "broken");
+	EXPECT_EQ(0, reset_function(self->fn.bdf));
+	expect_back(_metadata, self);
+}
+
+/* The reset that the driver wants fails, or does not help; the next one does (B4, B6) */
+TEST_F_TIMEOUT(recovery, reset_fails, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	ASSERT_EQ(0, sysfs_write("flr", "/sys/bus/pci/devices/%s/reset_method",
+				 self->fn.bdf));
+	ASSERT_EQ(0, fail_function(FUNCTION_RESET, -EIO));
+	fault(_metadata, self);
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_TRUE(uevent_is(self, FAILURE));
+	EXPECT_EQ(1, klog_count(&self->log, "error_detected: perm_failure"));
+	EXPECT_EQ(0, klog_count(&self->log, "slot_reset|: resume"));
+	expect_state(_metadata, self, "broken");
+	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
+	ASSERT_EQ(0, fail_function_off());
+	EXPECT_EQ(0, reset_function(self->fn.bdf));
+	expect_back(_metadata, self);
+}
+
+/* Unbound while it is being recovered, or just before, or after (C4) */
+TEST_F_TIMEOUT(recovery, unbind, TIMEOUT)
+{
+	char state[32];
+
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	for (int i = 0; i < 5; i++) {
+		fault(_metadata, self);
+		EXPECT_EQ(0, pci_unbind(self->fn.bdf));
+		atsx_fn_close(&self->fn);
+		EXPECT_EQ(0, sysfs_read(state, sizeof(state),
+					"/sys/bus/pci/devices/%s/iommu_blocked", self->fn.bdf));
+		ksft_print_msg("unbound: %s\n", state);
+		/* Nobody is there who wants a reset */
+		if (strcmp(state, "none")) {
+			EXPECT_EQ(0, reset_function(self->fn.bdf));
+		}
+		EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
+		ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
+		expect_works(_metadata, self);
+	}
+	EXPECT_EQ(0, klog_count(&self->log, KLOG_SPLAT))
+		klog_show(&self->log, KLOG_SPLAT);
+}
+
+/* A reset of the whole bus: it fails, then succeeds (B8) */
+TEST_F_TIMEOUT(recovery, bus, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	ASSERT_EQ(0, fail_function(BUS_RESET, -EIO));
+	EXPECT_EQ(-EIO, reset_bus(self));
+	ASSERT_EQ(0, fail_function_off());
+	expect_state(_metadata, self, "broken");
+	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
+	EXPECT_EQ(0, reset_bus(self));
+	expect_back(_metadata, self);
+}
+
+/* A healthy function whose bus could not be reset is blocked until it could (B8) */
+TEST_F_TIMEOUT(recovery, bus_fails, TIMEOUT)
+{
+	ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &self->mem, SIZE));
+	ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &self->mem));
+	ASSERT_EQ(0, fail_function(BUS_RESET, -EIO));
+	EXPECT_EQ(-EIO, reset_bus(self));
+	ASSERT_EQ(0, fail_function_off());
+	/* VF Enable is as it was: the VFs have not been reset */
+	expect_state(_metadata, self, variant->index ? "none" : "reset-failed");
+	EXPECT_EQ(0, reset_bus(self));
+	expect_back(_metadata, self);
+}
+
+/* The reset of a PF is one of its VFs (B8) */
+TEST_F_TIMEOUT(recovery, pf_reset, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	EXPECT_EQ(0, reset_function(self->pf));
+	expect_back(_metadata, self);
+}
+
+/* An uncorrectable error of the PF: the recovery from it counts, VFs included (B8) */
+TEST_F_TIMEOUT(recovery, aer, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	expect_state(_metadata, self, "broken");
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	klog_mark(&self->log);
+	ASSERT_EQ(0, host_aer(self->host, "DLP"));
+	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)", WAIT_MS));
+	EXPECT_EQ(1, klog_count(&self->log, "AER: device recovery successful"));
+	expect_back(_metadata, self);
+}
+
+/* A user of VFIO hears of it and resets it, or the whole bus (C4, B8) */
+TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
+{
+	struct vfio_pci_hot_reset hot_reset = { .argsz = sizeof(hot_reset) };
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_ERR_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	struct pollfd pfd = { .fd = irq.fd, .events = POLLIN };
+	struct vfio_space space;
+	struct atsx_mem mem[2];
+	uint64_t count;
+
+	atsx_fn_close(&self->fn);
+	ASSERT_EQ(0, vfio_space_open(&space));
+	ASSERT_EQ(0, vfio_open(&self->fn, variant->index, &space));
+	ASSERT_EQ(0, vfio_attach(&self->fn, &space));
+	ASSERT_EQ(0, ioctl(self->fn.fd, VFIO_DEVICE_SET_IRQS, &irq));
+
+	for (int hot = 0; hot < 2; hot++) {
+		bool there;
+
+		for (int i = 0; i < 2; i++) {
+			ASSERT_EQ(0, vfio_mem_alloc(&mem[i], SIZE));
+			mem[i].buf.iova = 0x10000000 + i * SIZE;
+			ASSERT_EQ(0, vfio_mem_map(&space, &mem[i]));
+		}
+		ASSERT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL) |
+				     atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL));
+		set_policy(_metadata, self, ATSX_INV_DROP);
+		ASSERT_EQ(0, vfio_mem_unmap(&space, &mem[0]));
+		there = poll(&pfd, 1, WAIT_MS) == 1;
+		ksft_print_msg("quarantined: %d\n", there);
+		ASSERT_TRUE(there);
+		ASSERT_EQ((ssize_t)sizeof(count), read(irq.fd, &count, sizeof(count)));
+		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+		expect_state(_metadata, self, "broken");
+
+		set_policy(_metadata, self, ATSX_INV_ANSWER);
+		if (hot && !variant->index) {
+			EXPECT_EQ(0, ioctl(self->fn.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot_reset));
+		} else {
+			EXPECT_EQ(0, vfio_reset(&self->fn));
+		}
+		expect_state(_metadata, self, "none");
+		ASSERT_EQ(0, vfio_enable(&self->fn));
+		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
+				     atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+		ASSERT_EQ(0, vfio_mem_unmap(&space, &mem[1]));
+		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+	}
+	vfio_close(&self->fn);
+	vfio_space_close(&space);
+}
+
+TEST_HARNESS_MAIN
