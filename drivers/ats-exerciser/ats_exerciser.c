@@ -604,6 +604,8 @@ static int atsx_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	fn->misc.name = fn->name;
 	fn->misc.fops = &atsx_fops;
 	fn->misc.parent = dev;
+	/* For atsx_slot_reset() */
+	pci_save_state(pdev);
 	/* Last: the function can be opened from here on */
 	ret = misc_register(&fn->misc);
 	if (ret)
