@@ -654,16 +654,12 @@ static void atsx_remove(struct pci_dev *pdev)
 static unsigned int recover;
 module_param(recover, uint, 0644);
 
-static const char * const atsx_channel_states[] = {
-	[pci_channel_io_normal] = "normal",
-	[pci_channel_io_frozen] = "frozen",
-	[pci_channel_io_perm_failure] = "perm_failure",
-};
-
 static pci_ers_result_t atsx_error_detected(struct pci_dev *pdev,
 					    pci_channel_state_t state)
 {
-	pci_info(pdev, "error_detected: %s\n", atsx_channel_states[state]);
+	pci_info(pdev, "error_detected: %s\n",
+		 state == pci_channel_io_normal ? "normal" :
+		 state == pci_channel_io_frozen ? "frozen" : "perm_failure");
 	if (state == pci_channel_io_perm_failure || recover == 2)
 		return PCI_ERS_RESULT_DISCONNECT;
 	return recover ? PCI_ERS_RESULT_NEED_RESET : PCI_ERS_RESULT_CAN_RECOVER;

@@ -9,7 +9,8 @@
 //   work inside; a failure branch with an "else" is not understood.  A function
 //   whose own name ends in reset_iommu_prepare hands the duty to its callers, and
 //   a call of it is judged like one of pci_dev_reset_iommu_prepare(); so is one
-//   whose name ends in reset_iommu_done or reset_iommu_cancel like done.  That done is told the same
+//   whose name ends in reset_iommu_done or reset_iommu_cancel, or in restore_locked,
+//   which calls it for a whole bus, like done.  That done is told the same
 //   device is seen by the text of the argument only, and a loop that prepares
 //   several devices counts as undone by one that names the same expression.
 // Options: --no-includes
@@ -28,7 +29,7 @@ def tell(p):
 // A path that begins behind "if (failed) S" has not been through S.
 @assigned exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 idexpression r;
 statement S;
@@ -47,7 +48,7 @@ position p;
 
 @declared exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 type T;
 identifier r;
@@ -67,7 +68,7 @@ position p;
 
 @direct exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 idexpression r;
 statement S;
@@ -91,7 +92,7 @@ position p;
 // ones too, must come by done.
 @done1 forall@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 idexpression r;
 position p;
@@ -117,7 +118,7 @@ position p != done1.p;
 
 @done2 forall@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 position p;
 @@
@@ -158,7 +159,7 @@ position p;
 
 @untested exists@
 identifier prepare =~ "reset_iommu_prepare$";
-identifier done =~ "reset_iommu_(done|cancel)$";
+identifier done =~ "(reset_iommu_(done|cancel)|restore_locked)$";
 expression dev;
 position p != tested.p;
 @@

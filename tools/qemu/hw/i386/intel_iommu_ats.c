@@ -190,9 +190,9 @@ static void vtd_inv_pending_free(VTDInvPending *p)
 }
 
 /*
- * With late-status=on, the status write of a wait descriptor that is aborted is held
- * back, as if the descriptor had completed in time but the write were on its way, until
- * another one that has to wait has the same status address.
+ * With late-status=on, the status write of a wait descriptor that is aborted
+ * is held back, as if the descriptor had completed in time but the write were
+ * on its way, until another one that has to wait has the same status address.
  */
 static void vtd_inv_abort_wait(VTDInvPending *p)
 {

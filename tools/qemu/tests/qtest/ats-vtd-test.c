@@ -552,7 +552,7 @@ static void test_no_sid(void)
     ats_stop(&s.t);
 }
 
-/* late-status=on: the write comes when another wait has the address, and once */
+/* late-status=on: the write comes once, when another wait has the address */
 static void test_late_status(void)
 {
     VTD s;

@@ -853,6 +853,8 @@ int host_get(int host, unsigned int index, const char *name, uint64_t *value)
 	return 0;
 }
 
+#define HOST_HMP	"\"execute\": \"human-monitor-command\", \"arguments\": "
+
 int host_aer(int host, const char *error)
 {
 	char command[256];
@@ -860,8 +862,7 @@ int host_aer(int host, const char *error)
 	int ret;
 
 	snprintf(command, sizeof(command),
-		 "\"execute\": \"human-monitor-command\", \"arguments\": "
-		 "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
+		 HOST_HMP "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
 	ret = host_execute(host, command, answer, sizeof(answer));
 	if (ret)
 		return ret;

@@ -133,7 +133,7 @@ static int port_of(const char *bdf, char port[BDF_SIZE])
 	p = strrchr(link, '/');
 	if (!p || strlen(p + 1) >= BDF_SIZE)
 		return -ENODEV;
-	strcpy(port, p + 1);
+	snprintf(port, BDF_SIZE, "%s", p + 1);
 	return 0;
 }
 
@@ -358,9 +358,7 @@ TEST_F_TIMEOUT(recovery, unbind, TIMEOUT)
 					"/sys/bus/pci/devices/%s/iommu_blocked", self->fn.bdf));
 		ksft_print_msg("unbound: %s\n", state);
 		/* Nobody is there who wants a reset */
-		if (strcmp(state, "none")) {
-			EXPECT_EQ(0, reset_function(self->fn.bdf));
-		}
+		EXPECT_EQ(0, strcmp(state, "none") ? reset_function(self->fn.bdf) : 0);
 		EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
 		ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
 		expect_works(_metadata, self);
@@ -462,6 +460,7 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 
 	for (int hot = 0; hot < 2; hot++) {
 		bool there;
+		int ret;
 
 		for (int i = 0; i < 2; i++) {
 			ASSERT_EQ(0, vfio_mem_alloc(&mem[i], SIZE));
@@ -480,11 +479,10 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		expect_state(_metadata, self, "broken");
 
 		set_policy(_metadata, self, ATSX_INV_ANSWER);
-		if (hot && !variant->index) {
-			EXPECT_EQ(0, ioctl(self->fn.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot_reset));
-		} else {
-			EXPECT_EQ(0, vfio_reset(&self->fn));
-		}
+		ret = hot && !variant->index ?
+		      ioctl(self->fn.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot_reset) :
+		      vfio_reset(&self->fn);
+		EXPECT_EQ(0, ret);
 		expect_state(_metadata, self, "none");
 		ASSERT_EQ(0, vfio_enable(&self->fn));
 		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
