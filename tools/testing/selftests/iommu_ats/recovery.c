@@ -34,7 +34,8 @@
 #define OLD		0x0101010101010101ull
 #define NEW		0x2222222222222222ull
 
-/* How long the core, or a driver, may take */
+/* How long the core may take, and a driver */
+#define QUARANTINE_MS	5000
 #define WAIT_MS		10000
 
 /* What makes a reset fail before it has done anything */
@@ -60,6 +61,8 @@ FIXTURE(recovery) {
 	struct klog log;
 	int host;
 	int uevents;
+	bool vfio;
+	struct vfio_space space;
 };
 
 FIXTURE_VARIANT(recovery) {
@@ -170,6 +173,10 @@ FIXTURE_SETUP(recovery)
 FIXTURE_TEARDOWN(recovery)
 {
 	fail_function_off();
+	if (self->vfio) {
+		vfio_close(&self->fn);
+		vfio_space_close(&self->space);
+	}
 	if (variant->index && pci_set_numvfs(self->pf, 0))
 		TH_LOG("VFs of %s stay", self->pf);
 }
@@ -233,7 +240,7 @@ static void fault(struct __test_metadata *_metadata, struct _test_data_recovery 
 	set_policy(_metadata, self, ATSX_INV_DROP_N);
 	klog_mark(&self->log);
 	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &mem));
-	there = klog_wait(&self->log, "no answer to invalidations", WAIT_MS) > 0;
+	there = klog_wait(&self->log, "no answer to invalidations", QUARANTINE_MS) > 0;
 	ksft_print_msg("quarantined: %d\n", there);
 	ASSERT_TRUE(there);
 }
@@ -448,14 +455,14 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		.fd = eventfd(0, EFD_CLOEXEC),
 	};
 	struct pollfd pfd = { .fd = irq.fd, .events = POLLIN };
-	struct vfio_space space;
 	struct atsx_mem mem[2];
 	uint64_t count;
 
 	atsx_fn_close(&self->fn);
-	ASSERT_EQ(0, vfio_space_open(&space));
-	ASSERT_EQ(0, vfio_open(&self->fn, variant->index, &space));
-	ASSERT_EQ(0, vfio_attach(&self->fn, &space));
+	ASSERT_EQ(0, vfio_space_open(&self->space));
+	self->vfio = true;
+	ASSERT_EQ(0, vfio_open(&self->fn, variant->index, &self->space));
+	ASSERT_EQ(0, vfio_attach(&self->fn, &self->space));
 	ASSERT_EQ(0, ioctl(self->fn.fd, VFIO_DEVICE_SET_IRQS, &irq));
 
 	for (int hot = 0; hot < 2; hot++) {
@@ -465,12 +472,12 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		for (int i = 0; i < 2; i++) {
 			ASSERT_EQ(0, vfio_mem_alloc(&mem[i], SIZE));
 			mem[i].buf.iova = 0x10000000 + i * SIZE;
-			ASSERT_EQ(0, vfio_mem_map(&space, &mem[i]));
+			ASSERT_EQ(0, vfio_mem_map(&self->space, &mem[i]));
 		}
 		ASSERT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL) |
 				     atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL));
 		set_policy(_metadata, self, ATSX_INV_DROP);
-		ASSERT_EQ(0, vfio_mem_unmap(&space, &mem[0]));
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[0]));
 		there = poll(&pfd, 1, WAIT_MS) == 1;
 		ksft_print_msg("quarantined: %d\n", there);
 		ASSERT_TRUE(there);
@@ -487,11 +494,9 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		ASSERT_EQ(0, vfio_enable(&self->fn));
 		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
 				     atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
-		ASSERT_EQ(0, vfio_mem_unmap(&space, &mem[1]));
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[1]));
 		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
 	}
-	vfio_close(&self->fn);
-	vfio_space_close(&space);
 }
 
 TEST_HARNESS_MAIN
