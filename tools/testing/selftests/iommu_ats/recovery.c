@@ -190,7 +190,7 @@ static void set_policy(struct __test_metadata *_metadata,
 static void expect_state(struct __test_metadata *_metadata,
 			 struct _test_data_recovery *self, const char *state)
 {
-	char now[32];
+	char now[32] = "";
 
 	EXPECT_EQ(0, sysfs_read(now, sizeof(now), "/sys/bus/pci/devices/%s/iommu_blocked",
 				self->fn.bdf));
