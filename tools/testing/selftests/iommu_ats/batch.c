@@ -86,14 +86,11 @@ FIXTURE_VARIANT_ADD(batch, all) { .deaf = 0xf, };
 
 FIXTURE_SETUP(batch)
 {
-	char type[16];
+	const char *why;
 
-	if (atsx_bdf(0, self->pf))
-		SKIP(return, "no ats-exerciser on the PCI bus");
-	if (iommu_type(self->pf, type, sizeof(type)))
-		SKIP(return, "%s has no IOMMU", self->pf);
-	if (!iommu_offers_ats())
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	why = atsx_unfit(self->pf, false);
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, VFS));
 	self->host = host_open();
 	ASSERT_LE(0, self->host);

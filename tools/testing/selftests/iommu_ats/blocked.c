@@ -79,19 +79,12 @@ FIXTURE(blocked) {
 
 FIXTURE_SETUP(blocked)
 {
-	char driver[32];
-	char type[16];
+	const char *why;
 	char bdf[BDF_SIZE];
 
-	if (atsx_bdf(0, bdf))
-		SKIP(return, "no ats-exerciser on the PCI bus");
-	if (pci_driver(bdf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER))
-		SKIP(return, "%s is not bound to " ATSX_DRIVER, bdf);
-	if (iommu_type(bdf, type, sizeof(type)) || strcmp(type, "DMA"))
-		SKIP(return, "%s has no strict DMA domain: needs an IOMMU and iommu.strict=1",
-		     bdf);
-	if (!iommu_offers_ats())
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	why = atsx_unfit(bdf, true);
+	if (why)
+		SKIP(return, "%s", why);
 	self->host = host_open();
 	ASSERT_LE(0, self->host);
 	ASSERT_EQ(0, klog_open(&self->log, false));

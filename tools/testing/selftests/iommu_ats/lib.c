@@ -260,6 +260,33 @@ bool iommu_offers_ats(void)
 	return (cap & AMD_CAP_IOTLB) && (features & AMD_FEATURES) == AMD_FEATURES;
 }
 
+const char *atsx_unfit(char pf[BDF_SIZE], bool strict)
+{
+	static char why[128];
+	char driver[32];
+	char type[16];
+
+	if (atsx_bdf(0, pf))
+		return "no ats-exerciser on the PCI bus";
+	if (strict && (pci_driver(pf, driver, sizeof(driver)) ||
+		       strcmp(driver, ATSX_DRIVER))) {
+		snprintf(why, sizeof(why), "%s is not bound to " ATSX_DRIVER, pf);
+		return why;
+	}
+	if (iommu_type(pf, type, sizeof(type))) {
+		snprintf(why, sizeof(why), "%s has no IOMMU", pf);
+		return why;
+	}
+	if (strict && strcmp(type, "DMA")) {
+		snprintf(why, sizeof(why), "the domain of %s is %s: needs iommu.strict=1",
+			 pf, type);
+		return why;
+	}
+	if (!iommu_offers_ats())
+		return "the IOMMU lacks what Linux wants for ATS";
+	return NULL;
+}
+
 static bool is_pf(const char *bdf)
 {
 	unsigned long ids[2] = { ATSX_VENDOR_ID, ATSX_DEVICE_ID };
@@ -831,64 +858,56 @@ err:
 
 #define HOST_PROPERTY	"\"path\": \"/machine/peripheral/ex%u\", \"property\": \"fn%u-%s\""
 
+/* @answer has to contain @expected */
+static int host_ask(int host, const char *command, char *answer, size_t size,
+		    const char *expected)
+{
+	int ret = host_execute(host, command, answer, size);
+
+	if (!ret && !strstr(answer, expected)) {
+		fprintf(stderr, "# host: %s\n", answer);
+		return -EPROTO;
+	}
+	return ret;
+}
+
+#define HOST_RETURN	"\"return\": "
+
 int host_get(int host, unsigned int index, const char *name, uint64_t *value)
 {
 	char command[256];
 	char answer[512];
-	char *p;
 	int ret;
 
 	snprintf(command, sizeof(command),
 		 "\"execute\": \"qom-get\", \"arguments\": {" HOST_PROPERTY "}",
 		 index / ATSX_EX(1), index % ATSX_EX(1), name);
-	ret = host_execute(host, command, answer, sizeof(answer));
-	if (ret)
-		return ret;
-	p = strstr(answer, "\"return\": ");
-	if (!p) {
-		fprintf(stderr, "# host: %s\n", answer);
-		return -EPROTO;
-	}
-	*value = strtoull(p + strlen("\"return\": "), NULL, 10);
-	return 0;
-}
-
-#define HOST_HMP	"\"execute\": \"human-monitor-command\", \"arguments\": "
-
-int host_aer(int host, const char *error)
-{
-	char command[256];
-	char answer[512];
-	int ret;
-
-	snprintf(command, sizeof(command),
-		 HOST_HMP "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
-	ret = host_execute(host, command, answer, sizeof(answer));
-	if (ret)
-		return ret;
-	/* "OK id: ..." */
-	if (!strstr(answer, "\"return\": \"OK")) {
-		fprintf(stderr, "# host: %s\n", answer);
-		return -EPROTO;
-	}
-	return 0;
+	ret = host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
+	if (!ret)
+		*value = strtoull(strstr(answer, HOST_RETURN) + strlen(HOST_RETURN),
+				  NULL, 10);
+	return ret;
 }
 
 int host_set(int host, unsigned int index, const char *name, uint64_t value)
 {
 	char command[256];
 	char answer[512];
-	int ret;
 
 	snprintf(command, sizeof(command),
 		 "\"execute\": \"qom-set\", \"arguments\": {" HOST_PROPERTY ", \"value\": %llu}",
 		 index / ATSX_EX(1), index % ATSX_EX(1), name, (unsigned long long)value);
-	ret = host_execute(host, command, answer, sizeof(answer));
-	if (ret)
-		return ret;
-	if (!strstr(answer, "\"return\": ")) {
-		fprintf(stderr, "# host: %s\n", answer);
-		return -EPROTO;
-	}
-	return 0;
+	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
+}
+
+int host_aer(int host, const char *error)
+{
+	char command[256];
+	char answer[512];
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"human-monitor-command\", \"arguments\": "
+		 "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
+	/* "OK id: ..." */
+	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN "\"OK");
 }

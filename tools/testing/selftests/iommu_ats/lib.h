@@ -37,6 +37,13 @@
 int atsx_bdf(unsigned int index, char bdf[BDF_SIZE]);
 int atsx_open(const char *bdf);
 
+/*
+ * Finds the PF. Says what the machine lacks for a test of what an IOMMU does with ATS,
+ * or NULL: an exerciser behind such an IOMMU, and if @strict, bound to its driver and
+ * with a DMA domain that is invalidated at once.
+ */
+const char *atsx_unfit(char pf[BDF_SIZE], bool strict);
+
 /* A buffer and where the test sees it */
 struct atsx_mem {
 	struct ats_exerciser_buf buf;

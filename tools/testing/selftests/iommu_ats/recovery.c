@@ -147,18 +147,11 @@ static int recover(const char *what)
 
 FIXTURE_SETUP(recovery)
 {
-	char driver[32];
-	char type[16];
+	const char *why;
 
-	if (atsx_bdf(0, self->pf))
-		SKIP(return, "no ats-exerciser on the PCI bus");
-	if (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER))
-		SKIP(return, "%s is not bound to " ATSX_DRIVER, self->pf);
-	if (iommu_type(self->pf, type, sizeof(type)) || strcmp(type, "DMA"))
-		SKIP(return, "%s has no strict DMA domain: needs an IOMMU and iommu.strict=1",
-		     self->pf);
-	if (!iommu_offers_ats())
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	why = atsx_unfit(self->pf, true);
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_EQ(0, port_of(self->pf, self->port));
 	if (variant->index)
 		ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));

@@ -63,18 +63,11 @@ FIXTURE(reset) {
 
 FIXTURE_SETUP(reset)
 {
-	char driver[32];
-	char type[16];
+	const char *why;
 
-	if (atsx_bdf(0, self->pf))
-		SKIP(return, "no ats-exerciser on the PCI bus");
-	if (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER))
-		SKIP(return, "%s is not bound to " ATSX_DRIVER, self->pf);
-	if (iommu_type(self->pf, type, sizeof(type)) || strcmp(type, "DMA"))
-		SKIP(return, "%s has no strict DMA domain: needs an IOMMU and iommu.strict=1",
-		     self->pf);
-	if (!iommu_offers_ats())
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	why = atsx_unfit(self->pf, true);
+	if (why)
+		SKIP(return, "%s", why);
 	self->host = host_open();
 	ASSERT_LE(0, self->host);
 	ASSERT_EQ(0, klog_open(&self->log, false));

@@ -172,12 +172,12 @@ FIXTURE_VARIANT_ADD(stale, iommufd) { .way = &iommufd, };
 
 FIXTURE_SETUP(stale)
 {
-	if (atsx_bdf(0, self->pf))
-		SKIP(return, "no ats-exerciser on the PCI bus");
-	if (iommu_type(self->pf, self->type, sizeof(self->type)))
-		SKIP(return, "%s has no IOMMU", self->pf);
-	if (!iommu_offers_ats())
-		SKIP(return, "the IOMMU lacks what Linux wants for ATS");
+	const char *why;
+
+	why = atsx_unfit(self->pf, false);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, iommu_type(self->pf, self->type, sizeof(self->type)));
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 1));
 	self->host = host_open();
 	ASSERT_LE(0, self->host);
