@@ -35,8 +35,11 @@
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "hw/pci/msix.h"
+#include "hw/pci/pci_bridge.h"
+#include "hw/pci/pci_bus.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_aer.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/pci/pcie_sriov.h"
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
@@ -545,6 +548,34 @@ static void atsx_set_policy(Object *obj, Visitor *v, const char *name,
     *atsx_policy_value(prop->s, prop->policy) = value;
 }
 
+/* "present": off pulls all functions out of their slot, on puts them in again */
+static bool atsx_get_present(Object *obj, Error **errp)
+{
+    return !ATS_EXERCISER(obj)->absent;
+}
+
+static void atsx_set_present(Object *obj, bool value, Error **errp)
+{
+    ATSXPhysical *pf = ATS_EXERCISER(obj);
+    PCIDevice *port = pci_bridge_get_device(pci_get_bus(PCI_DEVICE(obj)));
+
+    if (!port || !object_dynamic_cast(OBJECT(port), TYPE_PCIE_SLOT)) {
+        error_setg(errp, "ats-exerciser is not in a slot");
+        return;
+    }
+    if (value == !pf->absent) {
+        return;
+    }
+    /* No register keeps its value without power */
+    for (unsigned fn = 0; fn <= pf->vfs && !value; fn++) {
+        pf->fn[fn]->reset_policy = ATSX_RESET_CLEAR;
+        pf->fn[fn]->reset_param = 0;
+        pf->fn[fn]->inv_policy_disabled = ATSX_INV_DISABLED_ANSWER;
+    }
+    pf->absent = !value;
+    pcie_cap_slot_surprise(port, value);
+}
+
 static void atsx_release_property(Object *obj, const char *name, void *opaque)
 {
     g_free(opaque);
@@ -685,6 +716,8 @@ static void atsx_pf_class_init(ObjectClass *klass, void *data)
     k->device_id = ATSX_DEVICE_ID;
     dc->desc = "PCIe endpoint that exercises ATS";
     device_class_set_props(dc, atsx_pf_properties);
+    object_class_property_add_bool(klass, "present", atsx_get_present,
+                                   atsx_set_present);
 }
 
 /* A VF: pcie_sriov_pf_init() makes it, nobody else can */

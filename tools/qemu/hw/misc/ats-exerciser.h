@@ -102,6 +102,9 @@ struct ATSXPhysical {
     bool pasid;
     bool flr;
 
+    /* Pulled out of its slot */
+    bool absent;
+
     uint16_t pasid_cap;
     /* fn[0] is the PF, fn[1..vfs] are the VFs, enabled or not */
     ATSXFunction *fn[ATSX_MAX_VFS + 1];

@@ -5,6 +5,7 @@
 #endif
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <regex.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,6 +135,28 @@ int pci_rescan(void)
 	return sysfs_write("1", "/sys/bus/pci/rescan");
 }
 
+int pci_port(const char *bdf, char port[BDF_SIZE])
+{
+	char path[64], link[256];
+	char *p;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -errno;
+	link[len] = '\0';
+	p = strrchr(link, '/');
+	if (!p)
+		return -ENODEV;
+	*p = '\0';
+	p = strrchr(link, '/');
+	if (!p || strlen(p + 1) >= BDF_SIZE)
+		return -ENODEV;
+	snprintf(port, BDF_SIZE, "%s", p + 1);
+	return 0;
+}
+
 static int pci_config_open(const char *bdf, int flags)
 {
 	char path[256];
@@ -199,6 +223,38 @@ int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl)
 		else
 			ret = -EIO;
 	}
+	close(fd);
+	return ret;
+}
+
+#define PCI_CAP_PTR		0x34
+#define PCI_CAP_EXP		0x10
+#define PCI_SLOT_CTRL_OFFSET	0x18
+
+int pci_slot_ctrl(const char *port)
+{
+	int fd = pci_config_open(port, O_RDONLY);
+	/* As many as fit into 256 bytes */
+	unsigned int left = 48;
+	uint8_t pos, cap[2];
+	uint16_t ctrl;
+	int ret = -EIO;
+
+	if (fd < 0)
+		return fd;
+	if (pread(fd, &pos, sizeof(pos), PCI_CAP_PTR) != sizeof(pos))
+		goto out;
+	ret = -ENOENT;
+	while (pos && left-- && pread(fd, cap, sizeof(cap), pos) == sizeof(cap)) {
+		if (cap[0] == PCI_CAP_EXP) {
+			if (pread(fd, &ctrl, sizeof(ctrl), pos + PCI_SLOT_CTRL_OFFSET) ==
+			    sizeof(ctrl))
+				ret = ctrl;
+			break;
+		}
+		pos = cap[1];
+	}
+out:
 	close(fd);
 	return ret;
 }
@@ -752,6 +808,53 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int uevents_open(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int uevent_next(int uevents, const char *bdf, const char *key, char *value, size_t size,
+		int ms)
+{
+	struct pollfd pfd = { .fd = uevents, .events = POLLIN };
+	uint64_t end = raw_ms() + ms;
+	size_t len = strlen(key);
+	char text[4096];
+
+	for (;;) {
+		uint64_t now = raw_ms();
+		const char *name;
+		ssize_t n;
+
+		if (now >= end || poll(&pfd, 1, end - now) <= 0)
+			return -ETIMEDOUT;
+		n = recv(uevents, text, sizeof(text) - 1, 0);
+		if (n <= 0)
+			continue;
+		text[n] = '\0';
+		/* "change@/devices/.../<device>", and then a string a variable */
+		name = strrchr(text, '/');
+		if (!name || strcmp(name + 1, bdf))
+			continue;
+		for (const char *p = text; p < text + n; p += strlen(p) + 1) {
+			if (strncmp(p, key, len) || p[len] != '=')
+				continue;
+			snprintf(value, size, "%s", p + len + 1);
+			return 0;
+		}
+	}
+}
+
 static int host_write(int host, const char *text)
 {
 	size_t len = strlen(text);
@@ -897,6 +1000,52 @@ int host_set(int host, unsigned int index, const char *name, uint64_t value)
 	snprintf(command, sizeof(command),
 		 "\"execute\": \"qom-set\", \"arguments\": {" HOST_PROPERTY ", \"value\": %llu}",
 		 index / ATSX_EX(1), index % ATSX_EX(1), name, (unsigned long long)value);
+	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
+}
+
+int host_set_present(int host, unsigned int ex, bool present)
+{
+	char command[256];
+	char answer[512];
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"qom-set\", \"arguments\": {\"path\": "
+		 "\"/machine/peripheral/ex%u\", \"property\": \"present\", \"value\": %s}",
+		 ex, present ? "true" : "false");
+	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
+}
+
+int host_unplug(int host, unsigned int ex)
+{
+	char command[256];
+	char answer[512];
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"device_del\", \"arguments\": {\"id\": \"ex%u\"}", ex);
+	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
+}
+
+int host_has(int host, unsigned int ex)
+{
+	char answer[1024];
+	char name[32];
+	int ret;
+
+	ret = host_ask(host, "\"execute\": \"qom-list\", \"arguments\": {\"path\": "
+		       "\"/machine/peripheral\"}", answer, sizeof(answer), HOST_RETURN);
+	snprintf(name, sizeof(name), "\"name\": \"ex%u\"", ex);
+	return ret ?: !!strstr(answer, name);
+}
+
+int host_plug(int host, unsigned int ex, const char *bus)
+{
+	char command[256];
+	char answer[512];
+
+	snprintf(command, sizeof(command),
+		 "\"execute\": \"device_add\", \"arguments\": "
+		 "{\"driver\": \"ats-exerciser\", \"id\": \"ex%u\", \"bus\": \"%s\"}",
+		 ex, bus);
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
 }
 

@@ -126,6 +126,8 @@ int pci_driver(const char *bdf, char *name, size_t size);
 int pci_set_numvfs(const char *pf, unsigned int num);
 int pci_remove(const char *bdf);
 int pci_rescan(void);
+/* The bridge above a function */
+int pci_port(const char *bdf, char port[BDF_SIZE]);
 
 /* The ATS Extended Capability (PCIe r6.0, 10.5.1); -ENOENT if there is none */
 #define PCI_ATS_ENABLE	0x8000
@@ -133,6 +135,11 @@ int pci_rescan(void);
 
 int pci_ats_ctrl(const char *bdf);
 int pci_ats_set_ctrl(const char *bdf, uint16_t ctrl);
+
+/* Slot Control of a port (PCIe r6.0, 7.5.3.10); -ENOENT if it has no slot */
+#define PCI_SLOT_CTRL_OFF	0x0700	/* power and its indicator are off */
+
+int pci_slot_ctrl(const char *port);
 
 /* The Command register (PCIe r6.0, 7.5.1.1.3), all ones of a function that is away */
 #define PCI_COMMAND_MEMORY	0x0002
@@ -173,6 +180,15 @@ int klog_wait(struct klog *log, const char *regex, int ms);
 /* Prints the first few of them */
 void klog_show(struct klog *log, const char *regex);
 
+/* Uevents from now on, a file descriptor */
+int uevents_open(void);
+/*
+ * Waits for the next one of the device @bdf that has the variable @key, and gives its
+ * value. -ETIMEDOUT if there is none within @ms.
+ */
+int uevent_next(int uevents, const char *bdf, const char *key, char *value, size_t size,
+		int ms);
+
 /* Makes @function return @err until fail_function_off(), see fail_function.c */
 int fail_function(const char *function, int err);
 int fail_function_off(void);
@@ -184,6 +200,12 @@ int fail_function_off(void);
 int host_open(void);
 int host_get(int host, unsigned int index, const char *name, uint64_t *value);
 int host_set(int host, unsigned int index, const char *name, uint64_t value);
+/* Pulls device ex@ex out of its slot without notice, or puts it in again */
+int host_set_present(int host, unsigned int ex, bool present);
+/* device_del, whether it is there still, and device_add below @bus */
+int host_unplug(int host, unsigned int ex);
+int host_has(int host, unsigned int ex);
+int host_plug(int host, unsigned int ex, const char *bus);
 /* An error of the link below the PF's port, by QEMU's name for it */
 int host_aer(int host, const char *error);
 

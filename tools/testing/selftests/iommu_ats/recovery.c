@@ -13,7 +13,6 @@
  * below a port of its own, fail_function, sockets for uevents, and tracefs.
  */
 
-#include <linux/netlink.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +20,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -47,9 +45,9 @@
 #define WANTS_RESET	"1"
 #define GIVES_UP	"2"
 
-#define BEGIN		"ERROR_EVENT=BEGIN_RECOVERY"
-#define SUCCESS		"ERROR_EVENT=SUCCESSFUL_RECOVERY"
-#define FAILURE		"ERROR_EVENT=FAILED_RECOVERY"
+#define BEGIN		"BEGIN_RECOVERY"
+#define SUCCESS		"SUCCESSFUL_RECOVERY"
+#define FAILURE		"FAILED_RECOVERY"
 
 #define TRACING		"/sys/kernel/tracing/"
 
@@ -72,72 +70,16 @@ FIXTURE_VARIANT(recovery) {
 FIXTURE_VARIANT_ADD(recovery, pf) { .index = 0, };
 FIXTURE_VARIANT_ADD(recovery, vf) { .index = 1, };
 
-static int uevents_open(void)
-{
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return -errno;
-	return fd;
-}
-
-/*
- * The next uevent of the function with an ERROR_EVENT: whether it is this one. Others
- * are passed over.
- */
+/* The next ERROR_EVENT of the function */
 static bool uevent_is(struct _test_data_recovery *self, const char *event)
 {
-	uint64_t end = raw_ms() + WAIT_MS;
-	struct pollfd pfd = { .fd = self->uevents, .events = POLLIN };
-	char text[4096];
+	char value[64];
+	int ret;
 
-	while (raw_ms() < end) {
-		const char *error = NULL;
-		ssize_t len;
-
-		if (poll(&pfd, 1, end - raw_ms()) <= 0)
-			break;
-		len = recv(self->uevents, text, sizeof(text) - 1, 0);
-		if (len <= 0)
-			continue;
-		text[len] = '\0';
-		/* "change@/devices/...", and then a string a variable */
-		if (!strstr(text, self->fn.bdf))
-			continue;
-		for (const char *p = text; p < text + len; p += strlen(p) + 1)
-			if (!strncmp(p, "ERROR_EVENT=", strlen("ERROR_EVENT=")))
-				error = p;
-		if (!error)
-			continue;
-		ksft_print_msg("uevent of %s: %s\n", self->fn.bdf, error);
-		return !strcmp(error, event);
-	}
-	ksft_print_msg("no uevent of %s\n", self->fn.bdf);
-	return false;
-}
-
-/* The bridge above the function */
-static int port_of(const char *bdf, char port[BDF_SIZE])
-{
-	char path[64], link[256];
-	char *p;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
-	len = readlink(path, link, sizeof(link) - 1);
-	if (len < 0)
-		return -errno;
-	link[len] = '\0';
-	p = strrchr(link, '/');
-	if (!p)
-		return -ENODEV;
-	*p = '\0';
-	p = strrchr(link, '/');
-	if (!p || strlen(p + 1) >= BDF_SIZE)
-		return -ENODEV;
-	snprintf(port, BDF_SIZE, "%s", p + 1);
-	return 0;
+	ret = uevent_next(self->uevents, self->fn.bdf, "ERROR_EVENT", value,
+			  sizeof(value), WAIT_MS);
+	ksft_print_msg("uevent of %s: %s\n", self->fn.bdf, ret ? strerror(-ret) : value);
+	return !ret && !strcmp(value, event);
 }
 
 static int recover(const char *what)
@@ -152,7 +94,7 @@ FIXTURE_SETUP(recovery)
 	why = atsx_unfit(self->pf, true);
 	if (why)
 		SKIP(return, "%s", why);
-	ASSERT_EQ(0, port_of(self->pf, self->port));
+	ASSERT_EQ(0, pci_port(self->pf, self->port));
 	if (variant->index)
 		ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
