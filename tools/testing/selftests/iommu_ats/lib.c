@@ -125,6 +125,14 @@ int pci_set_numvfs(const char *pf, unsigned int num)
 	return sysfs_write(value, PCI_DEVICES "/%s/sriov_numvfs", pf);
 }
 
+int pci_virtfn(const char *pf, unsigned int number, char bdf[BDF_SIZE])
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn%u", pf, number);
+	return sysfs_link(bdf, BDF_SIZE, path);
+}
+
 int pci_remove(const char *bdf)
 {
 	return sysfs_write("1", PCI_DEVICES "/%s/remove", bdf);
@@ -381,15 +389,11 @@ static int atsx_find_pf(unsigned int left, char bdf[BDF_SIZE])
 
 int atsx_bdf(unsigned int index, char bdf[BDF_SIZE])
 {
-	char path[256];
 	int ret;
 
 	ret = atsx_find_pf(index / ATSX_EX(1), bdf);
 	index %= ATSX_EX(1);
-	if (ret || !index)
-		return ret;
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn%u", bdf, index - 1);
-	return sysfs_link(bdf, BDF_SIZE, path);
+	return ret || !index ? ret : pci_virtfn(bdf, index - 1, bdf);
 }
 
 int atsx_open(const char *bdf)
@@ -559,8 +563,11 @@ int atsx_fn_open(struct atsx_fn *fn, unsigned int index)
 
 	fn->index = index;
 	ret = atsx_bdf(index, fn->bdf);
-	if (ret)
-		return ret;
+	return ret ?: atsx_fn_open_named(fn);
+}
+
+int atsx_fn_open_named(struct atsx_fn *fn)
+{
 	fn->fd = atsx_open(fn->bdf);
 	return fn->fd < 0 ? fn->fd : atsx_regs_map(fn->bdf, &fn->regs);
 }
@@ -668,6 +675,13 @@ int klog_open(struct klog *log, bool from_boot)
 	if (lseek(log->fd, 0, from_boot ? SEEK_SET : SEEK_END) < 0)
 		return -errno;
 	return 0;
+}
+
+void klog_close(struct klog *log)
+{
+	close(log->fd);
+	free(log->text);
+	*log = (struct klog) { .fd = -1 };
 }
 
 /* Appends what the log has said since the last call, a line a record */

@@ -83,6 +83,8 @@ struct atsx_fn {
 };
 
 int atsx_fn_open(struct atsx_fn *fn, unsigned int index);
+/* The same where @fn->bdf is known */
+int atsx_fn_open_named(struct atsx_fn *fn);
 /* The function keeps its name */
 void atsx_fn_close(struct atsx_fn *fn);
 /* @inv is ATSX_INV_*, @reset ATSX_RESET_*, each with its parameter */
@@ -124,6 +126,8 @@ int pci_unbind(const char *bdf);
 int pci_driver_override(const char *bdf, const char *driver);
 int pci_driver(const char *bdf, char *name, size_t size);
 int pci_set_numvfs(const char *pf, unsigned int num);
+/* The name of VF @number, from 0 */
+int pci_virtfn(const char *pf, unsigned int number, char bdf[BDF_SIZE]);
 int pci_remove(const char *bdf);
 int pci_rescan(void);
 /* The bridge above a function */
@@ -162,15 +166,19 @@ struct klog {
 	size_t len;
 };
 
-/* What must not appear in the log of a test that provokes none of it */
+/* What must not appear in any log */
+#define KLOG_WARN \
+	"WARNING:|BUG:|Oops|INFO: task|rcu.*stall|nable ATS"
+/* What must not appear in the log of a test in which nobody is deaf */
 #define KLOG_SPLAT \
-	"WARNING:|BUG:|Oops|INFO: task|rcu.*stall|nable ATS|CMDQ error"
+	KLOG_WARN "|CMDQ error"
 /* The same of a test that has the IOMMU refuse nothing */
 #define KLOG_TROUBLE \
 	KLOG_SPLAT \
 	"|arm-smmu-v3 .*event|DMAR: .*([Ff]ault|[Ee]rror)|AMD-Vi: .*(Event|error)"
 
 int klog_open(struct klog *log, bool from_boot);
+void klog_close(struct klog *log);
 /* Forgets what the log has said so far */
 void klog_mark(struct klog *log);
 /* Lines since klog_open() or klog_mark() that fit the extended @regex */

@@ -237,10 +237,13 @@ TEST_F_TIMEOUT(quarantine, still_deaf, TIMEOUT)
 /* A reset that fails, though the function would answer (B3) */
 TEST_F_TIMEOUT(quarantine, failed_reset, TIMEOUT)
 {
+	char port[BDF_SIZE];
+
+	ASSERT_EQ(0, pci_port(self->pf, port));
 	quarantine(_metadata, self);
 	set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 	ASSERT_EQ(0, fail_function(BUS_RESET, -EIO));
-	EXPECT_EQ(-EIO, reset_by(self, "bus"));
+	EXPECT_EQ(-EIO, sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate", port));
 	ASSERT_EQ(0, fail_function_off());
 	expect_quarantined(_metadata, self);
 	expect_recovers(_metadata, self, "flr");

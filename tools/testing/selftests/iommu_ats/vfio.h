@@ -25,7 +25,7 @@ int vfio_mem_alloc(struct atsx_mem *mem, size_t size);
 /* At mem->buf.iova */
 int vfio_mem_map(struct vfio_space *space, struct atsx_mem *mem);
 int vfio_mem_unmap(struct vfio_space *space, struct atsx_mem *mem);
-/* Everything that is mapped, with one call */
+/* Everything that is mapped, with one call; @duration_ns may be NULL */
 int vfio_unmap_all(struct vfio_space *space, uint64_t *duration_ns);
 
 /*
