@@ -534,29 +534,29 @@ static void expect_works(struct __test_metadata *_metadata, unsigned int index)
 	atsx_fn_close(&fn);
 }
 
-/* Whatever was going on: everybody answers, is found, bound and reset */
+/*
+ * Whatever was going on: everybody answers, is reset and bound. The PF is found anew, as
+ * it loses its configuration to a recovery of the link that has failed.
+ */
 static void settle(struct __test_metadata *_metadata, struct _test_data_race *self,
 		   struct worker *w)
 {
 	uint64_t end = raw_ms() + BACK_MS;
 	char driver[32];
 
-	/*
-	 * A device that was put in last may still be on its way. One that had no driver
-	 * when the recovery of its link reset it has lost its configuration for good.
-	 */
-	while (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER)) {
-		ASSERT_LT(raw_ms(), end);
-		if (pci_bind(self->pf, ATSX_DRIVER))
-			pull_and_put_in(w);
-	}
 	for (unsigned int i = 0; i <= VFS; i++) {
 		ASSERT_EQ(0, set_policy(w, i, "inv-policy", ATSX_INV_ANSWER));
 		ASSERT_EQ(0, set_policy(w, i, "reset-policy", ATSX_RESET_CLEAR));
 	}
-	ASSERT_EQ(0, pci_set_numvfs(self->pf, 0));
-	ASSERT_EQ(0, sysfs_write("flr", "/sys/bus/pci/devices/%s/reset_method", self->pf));
-	ASSERT_EQ(0, sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->pf));
+	pci_set_numvfs(self->pf, 0);
+	sysfs_write("flr", "/sys/bus/pci/devices/%s/reset_method", self->pf);
+	sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->pf);
+	pci_remove(self->pf);
+	pci_rescan();
+	while (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER)) {
+		ASSERT_LT(raw_ms(), end);
+		pci_bind(self->pf, ATSX_DRIVER);
+	}
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, VFS));
 }
 
