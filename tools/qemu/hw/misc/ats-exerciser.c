@@ -548,7 +548,7 @@ static void atsx_set_policy(Object *obj, Visitor *v, const char *name,
     *atsx_policy_value(prop->s, prop->policy) = value;
 }
 
-/* "present": off pulls all functions out of their slot, on puts them in again */
+/* "present": off pulls all functions out of their slot, on puts them in */
 static bool atsx_get_present(Object *obj, Error **errp)
 {
     return !ATS_EXERCISER(obj)->absent;

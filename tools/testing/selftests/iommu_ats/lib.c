@@ -1017,14 +1017,15 @@ int host_set(int host, unsigned int index, const char *name, uint64_t value)
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
 }
 
+#define HOST_EXECUTE(c)	"\"execute\": \"" c "\", \"arguments\": "
+
 int host_set_present(int host, unsigned int ex, bool present)
 {
 	char command[256];
 	char answer[512];
 
-	snprintf(command, sizeof(command),
-		 "\"execute\": \"qom-set\", \"arguments\": {\"path\": "
-		 "\"/machine/peripheral/ex%u\", \"property\": \"present\", \"value\": %s}",
+	snprintf(command, sizeof(command), HOST_EXECUTE("qom-set")
+		 "{\"path\": \"/machine/peripheral/ex%u\", \"property\": \"present\", \"value\": %s}",
 		 ex, present ? "true" : "false");
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
 }
@@ -1034,19 +1035,20 @@ int host_unplug(int host, unsigned int ex)
 	char command[256];
 	char answer[512];
 
-	snprintf(command, sizeof(command),
-		 "\"execute\": \"device_del\", \"arguments\": {\"id\": \"ex%u\"}", ex);
+	snprintf(command, sizeof(command), HOST_EXECUTE("device_del")
+		 "{\"id\": \"ex%u\"}", ex);
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
 }
 
 int host_has(int host, unsigned int ex)
 {
+	static const char *const command = HOST_EXECUTE("qom-list")
+		"{\"path\": \"/machine/peripheral\"}";
 	char answer[1024];
 	char name[32];
 	int ret;
 
-	ret = host_ask(host, "\"execute\": \"qom-list\", \"arguments\": {\"path\": "
-		       "\"/machine/peripheral\"}", answer, sizeof(answer), HOST_RETURN);
+	ret = host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
 	snprintf(name, sizeof(name), "\"name\": \"ex%u\"", ex);
 	return ret ?: !!strstr(answer, name);
 }
@@ -1056,8 +1058,7 @@ int host_plug(int host, unsigned int ex, const char *bus)
 	char command[256];
 	char answer[512];
 
-	snprintf(command, sizeof(command),
-		 "\"execute\": \"device_add\", \"arguments\": "
+	snprintf(command, sizeof(command), HOST_EXECUTE("device_add")
 		 "{\"driver\": \"ats-exerciser\", \"id\": \"ex%u\", \"bus\": \"%s\"}",
 		 ex, bus);
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN);
@@ -1068,8 +1069,7 @@ int host_aer(int host, const char *error)
 	char command[256];
 	char answer[512];
 
-	snprintf(command, sizeof(command),
-		 "\"execute\": \"human-monitor-command\", \"arguments\": "
+	snprintf(command, sizeof(command), HOST_EXECUTE("human-monitor-command")
 		 "{\"command-line\": \"pcie_aer_inject_error ex0 %s\"}", error);
 	/* "OK id: ..." */
 	return host_ask(host, command, answer, sizeof(answer), HOST_RETURN "\"OK");

@@ -116,13 +116,13 @@ static void count(enum event e)
 }
 
 /* Registers of a function that is taken away are no memory any more */
-static __thread sigjmp_buf *on_sigbus;
+static __thread void *on_sigbus;
 
 static void sigbus(int sig)
 {
 	if (!on_sigbus)
 		abort();
-	siglongjmp(*on_sigbus, sig);
+	siglongjmp(*(sigjmp_buf *)on_sigbus, sig);
 }
 
 static unsigned long cmdline_number(const char *key, unsigned long otherwise)
