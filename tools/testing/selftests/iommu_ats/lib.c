@@ -133,6 +133,14 @@ int pci_virtfn(const char *pf, unsigned int number, char bdf[BDF_SIZE])
 	return sysfs_link(bdf, BDF_SIZE, path);
 }
 
+bool pci_in_slot(const char *bdf, unsigned int slot)
+{
+	char address[32];
+
+	return !sysfs_read(address, sizeof(address), "/sys/bus/pci/slots/%u/address", slot) &&
+	       !strncmp(address, bdf, strlen(address));
+}
+
 int pci_remove(const char *bdf)
 {
 	return sysfs_write("1", PCI_DEVICES "/%s/remove", bdf);

@@ -128,6 +128,8 @@ int pci_driver(const char *bdf, char *name, size_t size);
 int pci_set_numvfs(const char *pf, unsigned int num);
 /* The name of VF @number, from 0 */
 int pci_virtfn(const char *pf, unsigned int number, char bdf[BDF_SIZE]);
+/* Whether a hotplug driver has the function in its slot of this number */
+bool pci_in_slot(const char *bdf, unsigned int slot);
 int pci_remove(const char *bdf);
 int pci_rescan(void);
 /* The bridge above a function */
