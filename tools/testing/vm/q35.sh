@@ -26,3 +26,11 @@ need_acpi_reset() {
 	qemu+=(-acpitable "file=$1/acpi-reset.aml")
 	vm_cmdline+=" vm_acpi_reset=yes"
 }
+
+# Firmware can switch off the power of the exerciser's PF and of its first VF
+need_acpi_power() {
+	iasl -p "$1/acpi-power" "$vm_dir/acpi-power.asl" >"$1/iasl.log" 2>&1 ||
+		die "iasl: $(grep -m1 -i error "$1/iasl.log")"
+	qemu+=(-acpitable "file=$1/acpi-power.aml")
+	vm_cmdline+=" vm_acpi_power=yes"
+}

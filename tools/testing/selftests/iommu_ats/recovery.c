@@ -15,9 +15,10 @@
 
 #include <linux/vfio.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -373,50 +374,52 @@ TEST_F_TIMEOUT(recovery, aer, TIMEOUT)
 	expect_back(_metadata, self);
 }
 
+static void use_vfio(struct __test_metadata *_metadata,
+		     struct _test_data_recovery *self, unsigned int index)
+{
+	atsx_fn_close(&self->fn);
+	ASSERT_EQ(0, vfio_space_open(&self->space));
+	self->vfio = true;
+	ASSERT_EQ(0, vfio_open(&self->fn, index, &self->space));
+	ASSERT_EQ(0, vfio_attach(&self->fn, &self->space));
+}
+
+/* Maps two buffers, and has the function translate the first */
+static void vfio_map_both(struct __test_metadata *_metadata,
+			  struct _test_data_recovery *self, struct atsx_mem mem[2])
+{
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, vfio_mem_alloc(&mem[i], SIZE));
+		mem[i].buf.iova = 0x10000000 + i * SIZE;
+		ASSERT_EQ(0, vfio_mem_map(&self->space, &mem[i]));
+	}
+	ASSERT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL) |
+			     atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL));
+}
+
 /* A user of VFIO hears of it and resets it, or the whole bus (C4, B8) */
 TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 {
 	struct vfio_pci_hot_reset hot_reset = { .argsz = sizeof(hot_reset) };
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = {
-		.set = {
-			.argsz = sizeof(irq),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_ERR_IRQ_INDEX,
-			.count = 1,
-		},
-		.fd = eventfd(0, EFD_CLOEXEC),
-	};
-	struct pollfd pfd = { .fd = irq.fd, .events = POLLIN };
+	struct pollfd errors = { .events = POLLIN };
 	struct atsx_mem mem[2];
 	uint64_t count;
 
-	atsx_fn_close(&self->fn);
-	ASSERT_EQ(0, vfio_space_open(&self->space));
-	self->vfio = true;
-	ASSERT_EQ(0, vfio_open(&self->fn, variant->index, &self->space));
-	ASSERT_EQ(0, vfio_attach(&self->fn, &self->space));
-	ASSERT_EQ(0, ioctl(self->fn.fd, VFIO_DEVICE_SET_IRQS, &irq));
+	use_vfio(_metadata, self, variant->index);
+	errors.fd = vfio_errors(&self->fn);
+	ASSERT_LE(0, errors.fd);
 
 	for (int hot = 0; hot < 2; hot++) {
 		bool there;
 		int ret;
 
-		for (int i = 0; i < 2; i++) {
-			ASSERT_EQ(0, vfio_mem_alloc(&mem[i], SIZE));
-			mem[i].buf.iova = 0x10000000 + i * SIZE;
-			ASSERT_EQ(0, vfio_mem_map(&self->space, &mem[i]));
-		}
-		ASSERT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL) |
-				     atsx_fn_granted(&self->fn, &mem[0], GRANT_ALL));
+		vfio_map_both(_metadata, self, mem);
 		set_policy(_metadata, self, ATSX_INV_DROP);
 		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[0]));
-		there = poll(&pfd, 1, WAIT_MS) == 1;
+		there = poll(&errors, 1, WAIT_MS) == 1;
 		ksft_print_msg("quarantined: %d\n", there);
 		ASSERT_TRUE(there);
-		ASSERT_EQ((ssize_t)sizeof(count), read(irq.fd, &count, sizeof(count)));
+		ASSERT_EQ((ssize_t)sizeof(count), read(errors.fd, &count, sizeof(count)));
 		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
 		expect_state(_metadata, self, "broken");
 
@@ -432,6 +435,79 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[1]));
 		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
 	}
+}
+
+/* Runtime PM tells nobody when it is through */
+static bool sleeps(struct _test_data_recovery *self)
+{
+	uint64_t end = raw_ms() + WAIT_MS;
+	char state[32] = "";
+
+	while (raw_ms() < end && strcmp(state, "D3cold")) {
+		if (sysfs_read(state, sizeof(state), "/sys/bus/pci/devices/%s/power_state",
+			       self->fn.bdf))
+			break;
+		sched_yield();
+	}
+	return !strcmp(state, "D3cold");
+}
+
+/*
+ * In D3cold it cannot answer, which is no fault: it is woken up, and then it does. One
+ * that does not answer then is as broken as any other. (B8, C4)
+ */
+TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
+{
+	struct pollfd errors = { .events = POLLIN };
+	struct atsx_mem mem[2];
+	char value[64];
+
+	if (!getenv("vm_acpi_power"))
+		SKIP(return, "no firmware that switches the function off");
+	use_vfio(_metadata, self, variant->index);
+	errors.fd = vfio_errors(&self->fn);
+	ASSERT_LE(0, errors.fd);
+
+	for (int deaf = 0; deaf < 2; deaf++) {
+		vfio_map_both(_metadata, self, mem);
+		ASSERT_EQ(0, vfio_low_power(&self->fn, true));
+		ASSERT_TRUE(sleeps(self));
+		ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-param", 1));
+		set_policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_DROP_N);
+		if (deaf)
+			ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy",
+					      ATSX_RESET_KEEP_POLICY));
+		klog_mark(&self->log);
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[0]));
+
+		if (!deaf) {
+			EXPECT_EQ(1, klog_wait(&self->log, "not blocked any more", WAIT_MS));
+			/* And nothing is going to happen any more */
+			ASSERT_TRUE(sleeps(self));
+			EXPECT_EQ(0, poll(&errors, 1, 0));
+			EXPECT_EQ(-ETIMEDOUT, uevent_next(self->uevents, self->fn.bdf,
+							  "ERROR_EVENT", value,
+							  sizeof(value), 0));
+			EXPECT_EQ(0, klog_count(&self->log, "no answer to invalidations"));
+			ASSERT_EQ(0, vfio_low_power(&self->fn, false));
+		} else {
+			ASSERT_EQ(1, poll(&errors, 1, WAIT_MS));
+			EXPECT_EQ(1, klog_count(&self->log, "no answer to invalidations"));
+			ASSERT_EQ(0, vfio_low_power(&self->fn, false));
+			expect_state(_metadata, self, "broken");
+			EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+			set_policy(_metadata, self, ATSX_INV_ANSWER);
+			EXPECT_EQ(0, vfio_reset(&self->fn));
+			ASSERT_EQ(0, vfio_enable(&self->fn));
+		}
+		expect_state(_metadata, self, "none");
+		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
+				     atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[1]));
+		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
+	}
+	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
+		klog_show(&self->log, "WARNING:|BUG:");
 }
 
 TEST_HARNESS_MAIN

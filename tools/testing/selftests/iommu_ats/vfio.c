@@ -6,6 +6,7 @@
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -257,6 +258,40 @@ int vfio_detach(struct atsx_fn *fn)
 int vfio_reset(struct atsx_fn *fn)
 {
 	return atsx_ioctl(fn->fd, VFIO_DEVICE_RESET, NULL);
+}
+
+int vfio_low_power(struct atsx_fn *fn, bool enter)
+{
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_SET |
+			 (enter ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY :
+				  VFIO_DEVICE_FEATURE_LOW_POWER_EXIT),
+	};
+
+	return atsx_ioctl(fn->fd, VFIO_DEVICE_FEATURE, &feature);
+}
+
+int vfio_errors(struct atsx_fn *fn)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} irq = {
+		.set = {
+			.argsz = sizeof(irq),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_ERR_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+
+	if (irq.fd < 0)
+		return failed("eventfd");
+	if (ioctl(fn->fd, VFIO_DEVICE_SET_IRQS, &irq))
+		return failed("VFIO_DEVICE_SET_IRQS");
+	return irq.fd;
 }
 
 void vfio_inv_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param)
