@@ -128,13 +128,13 @@ check_arch() {
 
 check_variant() {
 	case $1 in
-	base | patched | debug) ;;
-	*) die "VARIANT=$1 is not known: use base, patched or debug" ;;
+	base | patched | debug | kcsan | rt) ;;
+	*) die "VARIANT=$1 is not known: use base, patched, debug, kcsan or rt" ;;
 	esac
 }
 
-# source_of VARIANT: the kernel tree that the variant is built from; debug is the patched
-# one with another configuration.
+# source_of VARIANT: the kernel tree that the variant is built from; all but base are the
+# patched one with another configuration.
 source_of() {
 	case $1 in
 	base) echo "$BUILD/linux-base" ;;

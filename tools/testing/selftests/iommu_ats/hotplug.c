@@ -22,13 +22,12 @@
 
 #include "lib.h"
 #include "kselftest_harness.h"
+#include "expect.h"
 
 #define TIMEOUT		120
 
 #define SIZE		(2 * 4096)
 #define BUFS		3
-#define OLD		0x0101010101010101ull
-#define NEW		0x2222222222222222ull
 
 /* How long the core may take to say that a device does not answer */
 #define QUARANTINE_MS	5000
@@ -91,25 +90,6 @@ FIXTURE_TEARDOWN(hotplug)
 {
 	fail_function_off();
 	pci_set_numvfs(self->pf, 0);
-}
-
-/* The function maps, translates, writes and unmaps, and hears of it */
-static void expect_works(struct __test_metadata *_metadata, struct atsx_fn *fn)
-{
-	struct atsx_mem mem;
-
-	ASSERT_EQ(0, atsx_mem_alloc(fn->fd, &mem, SIZE));
-	ASSERT_EQ(0, atsx_mem_map(fn->fd, &mem));
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fn->fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
-	EXPECT_EQ(SIZE, cached(fn->fd, &mem));
-	atsx_mem_fill(&mem, OLD);
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fn->fd, &mem, ATSX_CMD_WRITE, ATSX_DMA_TRANSLATED, NEW));
-	EXPECT_EQ(0, atsx_mem_differs(&mem, NEW));
-	ASSERT_EQ(0, atsx_mem_unmap(fn->fd, &mem));
-	EXPECT_EQ(0, cached(fn->fd, &mem));
-	EXPECT_EQ(0, atsx_fn_granted(fn, &mem, GRANT_ALL));
-	munmap(mem.p, SIZE);
-	ASSERT_EQ(0, atsx_ioctl(fn->fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
 }
 
 /* Buffers that the driver unmaps when the function is removed */
@@ -195,23 +175,13 @@ static void expect_gone(struct __test_metadata *_metadata, struct _test_data_hot
 	expect_works(_metadata, &self->other);
 }
 
-static void expect_blocked(struct __test_metadata *_metadata,
-			   struct _test_data_hotplug *self, const char *why)
-{
-	char blocked[32];
-
-	ASSERT_EQ(0, sysfs_read(blocked, sizeof(blocked),
-				"/sys/bus/pci/devices/%s/iommu_blocked", self->fn.bdf));
-	EXPECT_STREQ(why, blocked);
-}
-
 /* Nothing that was known against the device is held against what is in the slot now */
 static void expect_back(struct __test_metadata *_metadata, struct _test_data_hotplug *self)
 {
 	wait_uevent(_metadata, self, "bind", raw_ms() + BACK_MS);
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, atsx_fn_open(&self->fn, self->fn.index));
-	expect_blocked(_metadata, self, "none");
+	expect_blocked(_metadata, self->fn.bdf, "none");
 	expect_works(_metadata, &self->fn);
 	expect_works(_metadata, &self->other);
 	EXPECT_EQ(0, klog_count(&self->log, KLOG_WARN))
@@ -375,7 +345,7 @@ TEST_F_TIMEOUT(hotplug, reset_failed, TIMEOUT)
 				    self->port));
 	ASSERT_EQ(0, fail_function_off());
 	/* VF Enable is as it was: the VFs have not been reset */
-	expect_blocked(_metadata, self, variant->index ? "none" : "reset-failed");
+	expect_blocked(_metadata, self->fn.bdf, variant->index ? "none" : "reset-failed");
 	pull_and_put_in(_metadata, self);
 }
 

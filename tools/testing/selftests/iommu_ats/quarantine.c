@@ -23,12 +23,11 @@
 
 #include "lib.h"
 #include "kselftest_harness.h"
+#include "expect.h"
 
 #define TIMEOUT		60
 
 #define SIZE		(2 * 4096)
-#define OLD		0x0101010101010101ull
-#define NEW		0x2222222222222222ull
 
 /* How long the core may take to say so */
 #define QUARANTINE_MS	5000
@@ -105,30 +104,6 @@ static int reset_by(struct _test_data_quarantine *self, const char *method)
 	return ret ?: sysfs_write("1", "/sys/bus/pci/devices/%s/reset", self->fn.bdf);
 }
 
-/* The function maps, translates, writes and unmaps, and hears of it */
-static void expect_works(struct __test_metadata *_metadata,
-			 struct _test_data_quarantine *self, struct atsx_fn *fn)
-{
-	uint64_t before, after;
-	struct atsx_mem mem;
-
-	ASSERT_EQ(0, atsx_mem_alloc(fn->fd, &mem, SIZE));
-	ASSERT_EQ(0, atsx_mem_map(fn->fd, &mem));
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fn->fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
-	EXPECT_EQ(SIZE, cached(fn->fd, &mem));
-	atsx_mem_fill(&mem, OLD);
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fn->fd, &mem, ATSX_CMD_WRITE, ATSX_DMA_TRANSLATED, NEW));
-	EXPECT_EQ(0, atsx_mem_differs(&mem, NEW));
-	EXPECT_EQ(0, host_get(self->host, fn->index, "inv-answered", &before));
-	ASSERT_EQ(0, atsx_mem_unmap(fn->fd, &mem));
-	EXPECT_EQ(0, host_get(self->host, fn->index, "inv-answered", &after));
-	EXPECT_LT(before, after);
-	EXPECT_EQ(0, cached(fn->fd, &mem));
-	EXPECT_EQ(0, atsx_fn_granted(fn, &mem, GRANT_ALL));
-	munmap(mem.p, SIZE);
-	ASSERT_EQ(0, atsx_ioctl(fn->fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
-}
-
 /* A buffer that stays mapped, and one whose unmapping the function does not answer */
 static void quarantine(struct __test_metadata *_metadata,
 		       struct _test_data_quarantine *self)
@@ -136,7 +111,7 @@ static void quarantine(struct __test_metadata *_metadata,
 	struct atsx_mem mem;
 	bool there;
 
-	expect_works(_metadata, self, &self->fn);
+	expect_works(_metadata, &self->fn);
 	ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &self->mem, SIZE));
 	ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &self->mem));
 	ASSERT_EQ(GRANT_REQUEST, atsx_fn_granted(&self->fn, &self->mem, GRANT_REQUEST));
@@ -171,7 +146,7 @@ static void expect_quarantined(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, atsx_ioctl(self->fn.fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
 	EXPECT_EQ(received, host_count(_metadata, self, ATSX_CNT_INV_RECEIVED));
 	if (self->sibling.fd >= 0)
-		expect_works(_metadata, self, &self->sibling);
+		expect_works(_metadata, &self->sibling);
 }
 
 /* A reset of a function that answers; what was mapped before is there again */
@@ -187,7 +162,7 @@ static void expect_recovers(struct __test_metadata *_metadata,
 	EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &self->mem));
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
-	expect_works(_metadata, self, &self->fn);
+	expect_works(_metadata, &self->fn);
 	EXPECT_EQ(0, klog_count(&self->log, KLOG_SPLAT))
 		klog_show(&self->log, KLOG_SPLAT);
 }
@@ -275,7 +250,7 @@ TEST_F_TIMEOUT(quarantine, unbind_at_once, TIMEOUT)
 	for (int i = 0; i < 10; i++) {
 		struct atsx_mem mem;
 
-		expect_works(_metadata, self, &self->fn);
+		expect_works(_metadata, &self->fn);
 		ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &mem, SIZE));
 		ASSERT_EQ(0, atsx_mem_map(self->fn.fd, &mem));
 		ASSERT_EQ(ATSX_RESULT_OK, dma(self->fn.fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
@@ -297,7 +272,7 @@ TEST_F_TIMEOUT(quarantine, unbind_at_once, TIMEOUT)
 		atsx_fn_close(&self->fn);
 		ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
 	}
-	expect_works(_metadata, self, &self->fn);
+	expect_works(_metadata, &self->fn);
 }
 
 /*
@@ -319,7 +294,7 @@ TEST_F_TIMEOUT(quarantine, remove, TIMEOUT)
 		EXPECT_EQ(deaf, klog_count(&self->log, FAULTS));
 		ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
 		if (!deaf) {
-			expect_works(_metadata, self, &self->fn);
+			expect_works(_metadata, &self->fn);
 			continue;
 		}
 		ASSERT_EQ(0, atsx_mem_alloc(self->fn.fd, &self->mem, SIZE));
@@ -354,13 +329,13 @@ TEST_F_TIMEOUT(quarantine, sriov, TIMEOUT)
 	atsx_fn_close(&self->sibling);
 	EXPECT_EQ(0, pci_set_numvfs(self->pf, 0));
 	ASSERT_EQ(0, atsx_fn_open(&pf, 0));
-	expect_works(_metadata, self, &pf);
+	expect_works(_metadata, &pf);
 
 	/* The model's VF keeps its ATC and policy: VF Enable is no reset to it */
 	set_policy(_metadata, self, ATSX_INV_ANSWER, ATSX_RESET_CLEAR);
 	EXPECT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, atsx_fn_open(&self->fn, 1));
-	expect_works(_metadata, self, &self->fn);
+	expect_works(_metadata, &self->fn);
 	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
 		klog_show(&self->log, "WARNING:|BUG:");
 }

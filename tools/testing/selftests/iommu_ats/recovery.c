@@ -19,19 +19,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "lib.h"
 #include "vfio.h"
 #include "kselftest_harness.h"
+#include "expect.h"
 
 #define TIMEOUT		60
 
 #define SIZE		(2 * 4096)
-#define OLD		0x0101010101010101ull
-#define NEW		0x2222222222222222ull
 
 /* How long the core may take, and a driver */
 #define QUARANTINE_MS	5000
@@ -123,39 +122,6 @@ static void set_policy(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-policy", inv));
 }
 
-static void expect_state(struct __test_metadata *_metadata,
-			 struct _test_data_recovery *self, const char *state)
-{
-	char now[32] = "";
-
-	EXPECT_EQ(0, sysfs_read(now, sizeof(now), "/sys/bus/pci/devices/%s/iommu_blocked",
-				self->fn.bdf));
-	EXPECT_STREQ(state, now);
-}
-
-/* The function maps, translates, writes and unmaps, and hears of it */
-static void expect_works(struct __test_metadata *_metadata,
-			 struct _test_data_recovery *self)
-{
-	struct atsx_mem mem;
-	int fd = self->fn.fd;
-
-	ASSERT_EQ(0, atsx_mem_alloc(fd, &mem, SIZE));
-	ASSERT_EQ(0, atsx_mem_map(fd, &mem));
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_TRANSLATE, 0, 0));
-	EXPECT_EQ(SIZE, cached(fd, &mem));
-	atsx_mem_fill(&mem, OLD);
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_WRITE, ATSX_DMA_TRANSLATED, NEW));
-	EXPECT_EQ(0, atsx_mem_differs(&mem, NEW));
-	EXPECT_EQ(ATSX_RESULT_OK, dma(fd, &mem, ATSX_CMD_WRITE, 0, OLD));
-	EXPECT_EQ(0, atsx_mem_differs(&mem, OLD));
-	ASSERT_EQ(0, atsx_mem_unmap(fd, &mem));
-	EXPECT_EQ(0, cached(fd, &mem));
-	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem, GRANT_ALL));
-	munmap(mem.p, SIZE);
-	ASSERT_EQ(0, atsx_ioctl(fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
-}
-
 /*
  * The function does not answer one invalidation, and will answer the next: that it is
  * heard of is awaited, not what the driver makes of it. A buffer stays mapped.
@@ -185,11 +151,11 @@ static void fault(struct __test_metadata *_metadata, struct _test_data_recovery 
 static void expect_back(struct __test_metadata *_metadata,
 			struct _test_data_recovery *self)
 {
-	expect_state(_metadata, self, "none");
+	expect_blocked(_metadata, self->fn.bdf, "none");
 	EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL) |
 			     atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	ASSERT_EQ(0, atsx_mem_unmap(self->fn.fd, &self->mem));
-	expect_works(_metadata, self);
+	expect_works(_metadata, &self->fn);
 	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
 		klog_show(&self->log, "WARNING:|BUG:");
 }
@@ -248,7 +214,7 @@ TEST_F_TIMEOUT(recovery, left_alone, TIMEOUT)
 	fault(_metadata, self);
 	EXPECT_TRUE(uevent_is(self, BEGIN));
 	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
-	expect_state(_metadata, self, "broken");
+	expect_blocked(_metadata, self->fn.bdf, "broken");
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	EXPECT_EQ(0, reset_function(self->fn.bdf));
 	EXPECT_EQ(0, klog_count(&self->log, "slot_reset|: resume"));
@@ -263,7 +229,7 @@ TEST_F_TIMEOUT(recovery, given_up, TIMEOUT)
 	EXPECT_TRUE(uevent_is(self, BEGIN));
 	EXPECT_TRUE(uevent_is(self, FAILURE));
 	EXPECT_EQ(1, klog_count(&self->log, "error_detected: perm_failure"));
-	expect_state(_metadata, self, "broken");
+	expect_blocked(_metadata, self->fn.bdf, "broken");
 	EXPECT_EQ(0, reset_function(self->fn.bdf));
 	expect_back(_metadata, self);
 }
@@ -280,7 +246,7 @@ TEST_F_TIMEOUT(recovery, reset_fails, TIMEOUT)
 	EXPECT_TRUE(uevent_is(self, FAILURE));
 	EXPECT_EQ(1, klog_count(&self->log, "error_detected: perm_failure"));
 	EXPECT_EQ(0, klog_count(&self->log, "slot_reset|: resume"));
-	expect_state(_metadata, self, "broken");
+	expect_blocked(_metadata, self->fn.bdf, "broken");
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	ASSERT_EQ(0, fail_function_off());
 	EXPECT_EQ(0, reset_function(self->fn.bdf));
@@ -304,7 +270,7 @@ TEST_F_TIMEOUT(recovery, unbind, TIMEOUT)
 		EXPECT_EQ(0, strcmp(state, "none") ? reset_function(self->fn.bdf) : 0);
 		EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
 		ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
-		expect_works(_metadata, self);
+		expect_works(_metadata, &self->fn);
 	}
 	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
 		klog_show(&self->log, "WARNING:|BUG:");
@@ -319,7 +285,7 @@ TEST_F_TIMEOUT(recovery, bus, TIMEOUT)
 	ASSERT_EQ(0, fail_function(BUS_RESET, -EIO));
 	EXPECT_EQ(-EIO, reset_bus(self));
 	ASSERT_EQ(0, fail_function_off());
-	expect_state(_metadata, self, "broken");
+	expect_blocked(_metadata, self->fn.bdf, "broken");
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	EXPECT_EQ(0, reset_bus(self));
 	expect_back(_metadata, self);
@@ -334,7 +300,7 @@ TEST_F_TIMEOUT(recovery, bus_fails, TIMEOUT)
 	EXPECT_EQ(-EIO, reset_bus(self));
 	ASSERT_EQ(0, fail_function_off());
 	/* VF Enable is as it was: the VFs have not been reset */
-	expect_state(_metadata, self, variant->index ? "none" : "reset-failed");
+	expect_blocked(_metadata, self->fn.bdf, variant->index ? "none" : "reset-failed");
 	EXPECT_EQ(0, reset_bus(self));
 	expect_back(_metadata, self);
 }
@@ -346,7 +312,7 @@ TEST_F_TIMEOUT(recovery, pf_reset, TIMEOUT)
 	fault(_metadata, self);
 	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
 	EXPECT_EQ(0, reset_function(self->pf));
-	expect_state(_metadata, self, "none");
+	expect_blocked(_metadata, self->fn.bdf, "none");
 	if (!variant->index) {
 		expect_back(_metadata, self);
 		return;
@@ -356,7 +322,7 @@ TEST_F_TIMEOUT(recovery, pf_reset, TIMEOUT)
 	atsx_fn_close(&self->fn);
 	EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
 	ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
-	expect_works(_metadata, self);
+	expect_works(_metadata, &self->fn);
 }
 
 /* An uncorrectable error of the PF: the recovery from it counts, VFs included (B8) */
@@ -365,7 +331,7 @@ TEST_F_TIMEOUT(recovery, aer, TIMEOUT)
 	ASSERT_EQ(0, recover(WANTS_NOTHING));
 	fault(_metadata, self);
 	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
-	expect_state(_metadata, self, "broken");
+	expect_blocked(_metadata, self->fn.bdf, "broken");
 	ASSERT_EQ(0, recover(WANTS_RESET));
 	klog_mark(&self->log);
 	ASSERT_EQ(0, host_aer(self->host, "DLP"));
@@ -421,14 +387,14 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 		ASSERT_TRUE(there);
 		ASSERT_EQ((ssize_t)sizeof(count), read(errors.fd, &count, sizeof(count)));
 		EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
-		expect_state(_metadata, self, "broken");
+		expect_blocked(_metadata, self->fn.bdf, "broken");
 
 		set_policy(_metadata, self, ATSX_INV_ANSWER);
 		ret = hot && !variant->index ?
 		      ioctl(self->fn.fd, VFIO_DEVICE_PCI_HOT_RESET, &hot_reset) :
 		      vfio_reset(&self->fn);
 		EXPECT_EQ(0, ret);
-		expect_state(_metadata, self, "none");
+		expect_blocked(_metadata, self->fn.bdf, "none");
 		ASSERT_EQ(0, vfio_enable(&self->fn));
 		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
 				     atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
@@ -453,13 +419,15 @@ static bool sleeps(struct _test_data_recovery *self)
 }
 
 /*
- * In D3cold it cannot answer, which is no fault: it is woken up, and then it does. One
- * that does not answer then is as broken as any other. (B8, C4)
+ * In D3cold it cannot answer, which is no fault: it is fenced until it has power, and then
+ * it does. One that does not answer then is as broken as any other. (B8, C4)
  */
 TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 {
+	struct pollfd wakeup = { .events = POLLIN, .fd = eventfd(0, EFD_CLOEXEC) };
 	struct pollfd errors = { .events = POLLIN };
 	struct atsx_mem mem[2];
+	uint64_t count;
 	char value[64];
 
 	if (!getenv("vm_acpi_power"))
@@ -470,7 +438,7 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 
 	for (int deaf = 0; deaf < 2; deaf++) {
 		vfio_map_both(_metadata, self, mem);
-		ASSERT_EQ(0, vfio_low_power(&self->fn, true));
+		ASSERT_EQ(0, vfio_low_power_enter(&self->fn, wakeup.fd));
 		ASSERT_TRUE(sleeps(self));
 		ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-param", 1));
 		set_policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_DROP_N);
@@ -480,27 +448,32 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 		klog_mark(&self->log);
 		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[0]));
 
+		expect_blocked(_metadata, self->fn.bdf, "broken");
+		EXPECT_EQ(0, klog_count(&self->log, "not blocked any more"));
+		EXPECT_TRUE(sleeps(self));
+		EXPECT_EQ(0, poll(&wakeup, 1, 0));
+		ASSERT_EQ(0, vfio_low_power_exit(&self->fn));
+		/* Which may tell of itself */
+		if (poll(&wakeup, 1, 0))
+			ASSERT_EQ((ssize_t)sizeof(count), read(wakeup.fd, &count, sizeof(count)));
+
 		if (!deaf) {
 			EXPECT_EQ(1, klog_wait(&self->log, "not blocked any more", WAIT_MS));
-			/* And nothing is going to happen any more */
-			ASSERT_TRUE(sleeps(self));
 			EXPECT_EQ(0, poll(&errors, 1, 0));
 			EXPECT_EQ(-ETIMEDOUT, uevent_next(self->uevents, self->fn.bdf,
 							  "ERROR_EVENT", value,
 							  sizeof(value), 0));
 			EXPECT_EQ(0, klog_count(&self->log, "no answer to invalidations"));
-			ASSERT_EQ(0, vfio_low_power(&self->fn, false));
 		} else {
 			ASSERT_EQ(1, poll(&errors, 1, WAIT_MS));
 			EXPECT_EQ(1, klog_count(&self->log, "no answer to invalidations"));
-			ASSERT_EQ(0, vfio_low_power(&self->fn, false));
-			expect_state(_metadata, self, "broken");
+			expect_blocked(_metadata, self->fn.bdf, "broken");
 			EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
 			set_policy(_metadata, self, ATSX_INV_ANSWER);
 			EXPECT_EQ(0, vfio_reset(&self->fn));
 			ASSERT_EQ(0, vfio_enable(&self->fn));
 		}
-		expect_state(_metadata, self, "none");
+		expect_blocked(_metadata, self->fn.bdf, "none");
 		EXPECT_EQ(GRANT_ALL, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL) |
 				     atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
 		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[1]));

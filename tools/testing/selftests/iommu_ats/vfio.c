@@ -260,13 +260,28 @@ int vfio_reset(struct atsx_fn *fn)
 	return atsx_ioctl(fn->fd, VFIO_DEVICE_RESET, NULL);
 }
 
-int vfio_low_power(struct atsx_fn *fn, bool enter)
+int vfio_low_power_enter(struct atsx_fn *fn, int wakeup)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_low_power_entry_with_wakeup entry;
+	} arg = {
+		.feature = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_DEVICE_FEATURE_SET |
+				 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+		},
+		.entry.wakeup_eventfd = wakeup,
+	};
+
+	return atsx_ioctl(fn->fd, VFIO_DEVICE_FEATURE, &arg);
+}
+
+int vfio_low_power_exit(struct atsx_fn *fn)
 {
 	struct vfio_device_feature feature = {
 		.argsz = sizeof(feature),
-		.flags = VFIO_DEVICE_FEATURE_SET |
-			 (enter ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY :
-				  VFIO_DEVICE_FEATURE_LOW_POWER_EXIT),
+		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
 	};
 
 	return atsx_ioctl(fn->fd, VFIO_DEVICE_FEATURE, &feature);

@@ -44,8 +44,12 @@ int vfio_detach(struct atsx_fn *fn);
 /* A reset clears what vfio_enable() sets, Memory Space and Bus Master Enable */
 int vfio_reset(struct atsx_fn *fn);
 int vfio_enable(struct atsx_fn *fn);
-/* Its user does not need it: it may be suspended, until he does */
-int vfio_low_power(struct atsx_fn *fn, bool enter);
+/*
+ * Its user does not need it: it may be suspended until he does. The eventfd @wakeup tells
+ * that somebody else has woken it up.
+ */
+int vfio_low_power_enter(struct atsx_fn *fn, int wakeup);
+int vfio_low_power_exit(struct atsx_fn *fn);
 /* An eventfd that tells of errors of the function */
 int vfio_errors(struct atsx_fn *fn);
 void vfio_inv_policy(struct atsx_fn *fn, uint32_t inv, uint32_t inv_param);
