@@ -23,7 +23,7 @@ unexport ARCH VARIANT TESTS
 for-each = for a in $(ARCH); do for v in $(VARIANT); do $(1); done; done
 
 help:
-	@echo 'make VERB [ARCH=arm64|x86_64] [VARIANT=base|patched|debug] [TESTS="glob glob"]'
+	@echo 'make VERB [ARCH=arm64|x86_64] [VARIANT=base|patched|debug|kcsan|rt] [TESTS="glob glob"]'
 	@echo
 	@echo 'demo       everything from a fresh machine, then base and patched kernels side by side'
 	@echo 'check      everything from a fresh machine, then all checks and tests; FULL=1 runs debug'
@@ -32,12 +32,14 @@ help:
 	@echo 'setup      packages, kernel source and QEMU source, as far as missing'
 	@echo 'tree       build/linux: the base commit with patches/linux-7.2 applied by git am'
 	@echo 'export     the commits of build/linux back into patches/linux-7.2'
-	@echo 'kernel     kernels for the guests: base, patched, debug (patched, with KASAN and lockdep)'
+	@echo 'kernel     kernels for the guests: base, patched; patched with KASAN and lockdep (debug),'
+	@echo '           with KCSAN (kcsan), with PREEMPT_RT (rt)'
 	@echo 'qemu       QEMU with the project'"'"'s model'
 	@echo 'modules    the driver of the exerciser'
 	@echo 'selftests  the tests that run in the guests'
 	@echo 'vm         a shell in a guest'
 	@echo 'test       the tests, or those whose name (file.case) fits one of TESTS'
+	@echo 'soak       the stress test race.stress for HOURS=, on patched, debug, kcsan and rt kernels'
 	@echo 'static     checks that need no guest; FULL=1 builds whole kernels for each patch'
 	@echo 'clean      removes what was built; build/linux and downloads stay'
 	@echo 'distclean  removes build/'
@@ -86,12 +88,15 @@ vm: qemu modules selftests
 test: qemu modules selftests
 	@set -f; rc=0; $(call for-each,scripts/run-tests $$a $$v $(TESTS) || rc=$$?); exit $$rc
 
+soak:
+	@ARCH="$(ARCH)" VARIANT="$(if $(filter-out file undefined,$(origin VARIANT)),$(VARIANT))" scripts/soak
+
 static: tree
 	@scripts/check-static
 
 clean:
 	@cd build 2>/dev/null || exit 0; \
-	rm -rf headers kernel log modules qemu results selftests static vm *.lock tmp.*
+	rm -rf headers kernel log modules qemu results selftests soak static vm *.lock tmp.*
 
 distclean:
 	@if scripts/kernel-tree unexported; then \
@@ -100,4 +105,4 @@ distclean:
 	fi
 	@rm -rf build
 
-.PHONY: help demo check setup ready tree export kernel qemu modules selftests vm test static clean distclean
+.PHONY: help demo check setup ready tree export kernel qemu modules selftests vm test soak static clean distclean

@@ -84,6 +84,11 @@ static pthread_mutex_t fn_lock[VFS + 1];
  * takes what it reads of a device that is away for its state, and it waits a minute for
  * one that was pulled out in the middle of the reset of its bus. The last user of VFIO
  * resets the bus when he leaves.
+ *
+ * So is what takes the lock of the PF. 7.2 takes pci_rescan_remove_lock inside of it to
+ * change the number of VFs, and outside of it to remove the PF. It waits with it, when VFs
+ * go away, for a reset of a VF that has begun in sysfs, which waits for the lock of the
+ * port, which a reset of the PF holds when it waits for that of the PF.
  */
 static pthread_mutex_t bus_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -430,7 +435,10 @@ static void *run_admin(void *arg)
 	while (!atomic_load(&stop)) {
 		unsigned int index = draw(w, VFS + 1);
 		uint32_t what = draw(w, 100);
+		bool bus = !index || what >= 75;
 
+		if (bus)
+			pthread_mutex_lock(&bus_lock);
 		if (what < 30) {
 			set_policy(w, index, "inv-param", draw(w, 100));
 			set_policy(w, index, "inv-policy",
@@ -443,35 +451,33 @@ static void *run_admin(void *arg)
 		} else if (what < 60) {
 			reset_by(w, index, "pm", E_PM);
 		} else if (what < 70) {
-			rebind(w, draw(w, VFS), false);
+			rebind(w, index < VFS ? index : 1, false);
 		} else if (what < 75) {
-			rebind(w, draw(w, VFS), true);
+			rebind(w, index < VFS ? index : 1, true);
 		} else if (what < 80) {
 			pthread_rwlock_rdlock(&driver_lock);
 			pci_set_numvfs(self->pf, draw(w, 2) ? VFS : 0);
 			pthread_rwlock_unlock(&driver_lock);
 			count(E_SRIOV);
+		} else if (what < 85) {
+			reset_by(w, index, "bus", E_BUS);
+		} else if (what < 90) {
+			sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate",
+				    self->port);
+			count(E_PORT);
+		} else if (what < 93) {
+			pthread_rwlock_wrlock(&driver_lock);
+			recover(w);
+			pthread_rwlock_unlock(&driver_lock);
+		} else if (what < 97) {
+			pci_remove(self->pf);
+			pci_rescan();
+			count(E_REMOVE);
 		} else {
-			pthread_mutex_lock(&bus_lock);
-			if (what < 85) {
-				reset_by(w, index, "bus", E_BUS);
-			} else if (what < 90) {
-				sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate",
-					    self->port);
-				count(E_PORT);
-			} else if (what < 93) {
-				pthread_rwlock_wrlock(&driver_lock);
-				recover(w);
-				pthread_rwlock_unlock(&driver_lock);
-			} else if (what < 97) {
-				pci_remove(self->pf);
-				pci_rescan();
-				count(E_REMOVE);
-			} else {
-				pull_and_put_in(w);
-			}
-			pthread_mutex_unlock(&bus_lock);
+			pull_and_put_in(w);
 		}
+		if (bus)
+			pthread_mutex_unlock(&bus_lock);
 	}
 	return NULL;
 }
