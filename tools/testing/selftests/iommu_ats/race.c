@@ -409,6 +409,9 @@ static void rebind(struct worker *w, unsigned int index, bool domain)
 	if (fn_name(w, index, bdf))
 		return;
 	pthread_rwlock_rdlock(&driver_lock);
+	/* 7.2 does not take pci_rescan_remove_lock for VFs that go with the PF's driver */
+	if (!index)
+		pci_set_numvfs(bdf, 0);
 	pci_unbind(bdf);
 	if (domain) {
 		iommu_set_type(bdf, "identity");
