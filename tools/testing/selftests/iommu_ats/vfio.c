@@ -214,6 +214,8 @@ int vfio_open(struct atsx_fn *fn, unsigned int index, struct vfio_space *space)
 	if (regs == MAP_FAILED)
 		return failed("mmap of BAR 0");
 	fn->regs = regs;
+	/* What follows raises SIGBUS if the function is away: vfio_release() has to know */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return fn->regs[ATSX_ID / 4] == ATSX_ID_MAGIC ? 0 : -EIO;
 }
 
