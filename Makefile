@@ -40,6 +40,7 @@ help:
 	@echo 'vm         a shell in a guest'
 	@echo 'test       the tests, or those whose name (file.case) fits one of TESTS'
 	@echo 'soak       the stress test race.stress for HOURS=, on patched, debug, kcsan and rt kernels'
+	@echo 'bench      what devices that answer pay: instructions on base and patched kernels, plots'
 	@echo 'static     checks that need no guest; FULL=1 builds whole kernels for each patch'
 	@echo 'clean      removes what was built; build/linux and downloads stay'
 	@echo 'distclean  removes build/'
@@ -91,12 +92,15 @@ test: qemu modules selftests
 soak:
 	@ARCH="$(ARCH)" VARIANT="$(if $(filter-out file undefined,$(origin VARIANT)),$(VARIANT))" scripts/soak
 
+bench:
+	@ARCH="$(ARCH)" scripts/bench
+
 static: tree
 	@scripts/check-static
 
 clean:
 	@cd build 2>/dev/null || exit 0; \
-	rm -rf headers kernel log modules qemu results selftests soak static vm *.lock tmp.*
+	rm -rf bench headers kernel log modules qemu results selftests soak static vm *.lock tmp.*
 
 distclean:
 	@if scripts/kernel-tree unexported; then \
@@ -105,4 +109,4 @@ distclean:
 	fi
 	@rm -rf build
 
-.PHONY: help demo check setup ready tree export kernel qemu modules selftests vm test soak static clean distclean
+.PHONY: help demo check setup ready tree export kernel qemu modules selftests vm test soak bench static clean distclean
