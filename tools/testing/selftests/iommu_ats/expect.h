@@ -37,7 +37,7 @@ static inline void expect_blocked(struct __test_metadata *_metadata, const char 
 {
 	char blocked[32] = "";
 
-	EXPECT_EQ(0, sysfs_read(blocked, sizeof(blocked),
+	ASSERT_EQ(0, sysfs_read(blocked, sizeof(blocked),
 				"/sys/bus/pci/devices/%s/iommu_blocked", bdf));
 	EXPECT_STREQ(why, blocked);
 }
