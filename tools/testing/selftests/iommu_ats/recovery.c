@@ -36,6 +36,9 @@
 #define QUARANTINE_MS	5000
 #define WAIT_MS		10000
 
+/* How long it takes to wake a function up, at the most */
+#define WAKEUP_MS	1000
+
 /* What makes a reset fail before it has done anything */
 #define BUS_RESET	"pci_bridge_secondary_bus_reset"
 #define FUNCTION_RESET	"pcie_reset_flr"
@@ -450,8 +453,9 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 
 		expect_blocked(_metadata, self->fn.bdf, "broken");
 		EXPECT_EQ(0, klog_count(&self->log, "not blocked any more"));
+		/* Nobody wakes it up, now or later */
+		EXPECT_EQ(0, poll(&wakeup, 1, WAKEUP_MS));
 		EXPECT_TRUE(sleeps(self));
-		EXPECT_EQ(0, poll(&wakeup, 1, 0));
 		ASSERT_EQ(0, vfio_low_power_exit(&self->fn));
 		/* Which may tell of itself */
 		if (poll(&wakeup, 1, 0))
