@@ -439,15 +439,14 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 	errors.fd = vfio_errors(&self->fn);
 	ASSERT_LE(0, errors.fd);
 
-	for (int deaf = 0; deaf < 2; deaf++) {
+	for (int deaf = 1; deaf >= 0; deaf--) {
 		vfio_map_both(_metadata, self, mem);
 		ASSERT_EQ(0, vfio_low_power_enter(&self->fn, wakeup.fd));
 		ASSERT_TRUE(sleeps(self));
 		ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-param", 1));
 		set_policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_DROP_N);
-		if (deaf)
-			ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy",
-					      ATSX_RESET_KEEP_POLICY));
+		ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy",
+				      deaf ? ATSX_RESET_KEEP_POLICY : ATSX_RESET_CLEAR));
 		klog_mark(&self->log);
 		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem[0]));
 
@@ -470,6 +469,8 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 			EXPECT_EQ(0, klog_count(&self->log, "no answer to invalidations"));
 		} else {
 			ASSERT_EQ(1, poll(&errors, 1, WAIT_MS));
+			ASSERT_EQ((ssize_t)sizeof(count), read(errors.fd, &count, sizeof(count)));
+			EXPECT_TRUE(uevent_is(self, BEGIN));
 			EXPECT_EQ(1, klog_count(&self->log, "no answer to invalidations"));
 			expect_blocked(_metadata, self->fn.bdf, "broken");
 			EXPECT_EQ(0, atsx_fn_granted(&self->fn, &mem[1], GRANT_ALL));
