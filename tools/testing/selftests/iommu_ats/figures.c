@@ -12,7 +12,6 @@
  * It needs an exerciser with 63 VFs, and another one beside it.
  */
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
