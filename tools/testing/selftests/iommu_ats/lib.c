@@ -397,11 +397,19 @@ static int atsx_find_pf(unsigned int left, char bdf[BDF_SIZE])
 
 int atsx_bdf(unsigned int index, char bdf[BDF_SIZE])
 {
+	char pf[BDF_SIZE];
 	int ret;
 
-	ret = atsx_find_pf(index / ATSX_EX(1), bdf);
+	/* Not the PF's name for a VF that is not there */
+	*bdf = '\0';
+	ret = atsx_find_pf(index / ATSX_EX(1), pf);
+	if (ret)
+		return ret;
 	index %= ATSX_EX(1);
-	return ret || !index ? ret : pci_virtfn(bdf, index - 1, bdf);
+	if (index)
+		return pci_virtfn(pf, index - 1, bdf);
+	memcpy(bdf, pf, BDF_SIZE);
+	return 0;
 }
 
 int atsx_open(const char *bdf)
