@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What it costs devices that answer that one might not: nothing passes or fails here, but
- * the time of mapping and unmapping is printed, for `make bench` to compare kernels.
+ * What it costs devices that answer that one might not, and what it costs when one does
+ * not: nothing passes or fails here, but the time of mapping and unmapping is printed, for
+ * `make bench` to compare kernels.
  *
  * Time has to count instructions: QEMU's -smp 1 -icount shift=0,sleep=off, said by
  * vm_icount=1 on the command line. The same kernel gives the same numbers then.
  *
  *	figures.<n>.iommufd	n functions in the address space of a VFIO user
  *	figures.1.driver	one function, mapped for by its driver
+ *	figures.<n>.deaf	n functions, of which 1, or half, or all stop answering
+ *	figures.1.stale		one function stops answering and writes after the unmap, over
+ *				and over, vm_tries=N times; time may be anything
  *
  * It needs an exerciser with 63 VFs, and another one beside it.
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "lib.h"
 #include "vfio.h"
@@ -35,11 +41,27 @@
 static const size_t sizes[] = { 4096, 65536, 1048576, 2097152 };
 #define DRIVER_SIZES	3
 
+/* Patterns, and where they are */
+#define OWNER		0xeeeeeeeeeeeeeeeeull
+#define STALE		0x5555555555555555ull
+#define PAGE		4096
+
+/* A deaf function may write so long after the unmap, at most */
+#define LATER_NS	20000
+#define TRIES		100
+/* Until the core has quarantined a function and a reset has brought it back */
+#define BACK_MS		20000
+
+#define PRINTK		"/proc/sys/kernel/printk"
+#define FAULTS		"CMDQ error|detected Invalidation Time-out Error"
+
 FIXTURE(figures) {
 	char pf[BDF_SIZE];
 	struct vfio_space space;
 	struct atsx_fn fn[MAX_FUNCTIONS];
 	unsigned int opened;
+	/* Time counts instructions */
+	bool icount;
 };
 
 FIXTURE_VARIANT(figures) {
@@ -59,8 +81,7 @@ FIXTURE_SETUP(figures)
 	char cmdline[2048];
 
 	ASSERT_EQ(0, sysfs_read(cmdline, sizeof(cmdline), "/proc/cmdline"));
-	if (!strstr(cmdline, "vm_icount=1"))
-		SKIP(return, "time is not counted in instructions");
+	self->icount = strstr(cmdline, "vm_icount=1");
 	self->space.iommufd = -1;
 	ASSERT_EQ(0, atsx_bdf(0, self->pf));
 }
@@ -100,6 +121,8 @@ static void tell(const char *way, unsigned int functions, size_t size,
 
 TEST_F_TIMEOUT(figures, iommufd, TIMEOUT)
 {
+	if (!self->icount)
+		SKIP(return, "time is not counted in instructions");
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, MAX_VFS));
 	ASSERT_EQ(0, vfio_space_open(&self->space));
 	for (unsigned int i = 0; i < variant->functions; i++) {
@@ -132,6 +155,8 @@ TEST_F_TIMEOUT(figures, driver, TIMEOUT)
 
 	if (variant->functions > 1)
 		SKIP(return, "a driver maps for its own function");
+	if (!self->icount)
+		SKIP(return, "time is not counted in instructions");
 	ASSERT_EQ(0, atsx_fn_open(&fn, 0));
 	for (unsigned int s = 0; s < DRIVER_SIZES; s++) {
 		struct atsx_mem mem;
@@ -149,6 +174,165 @@ TEST_F_TIMEOUT(figures, driver, TIMEOUT)
 		ASSERT_EQ(0, atsx_ioctl(fn.fd, ATS_EXERCISER_BUF_FREE, &mem.buf));
 	}
 	atsx_fn_close(&fn);
+}
+
+/* Has the function at hand cache the page, if it answers or not */
+static int cache_page(struct atsx_fn *fn, const struct atsx_mem *mem)
+{
+	struct ats_exerciser_dma cmd = {
+		.cmd = ATSX_CMD_TRANSLATE, .addr = mem->buf.iova, .len = PAGE,
+	};
+
+	return atsx_regs_dma(fn->regs, &cmd);
+}
+
+/* How many words of the next owner's it overwrites with what it has cached */
+static size_t write_stale(struct atsx_fn *fn, struct atsx_mem *mem)
+{
+	struct ats_exerciser_dma cmd = {
+		.cmd = ATSX_CMD_WRITE, .flags = ATSX_DMA_TRANSLATED, .pattern = STALE,
+		.addr = mem->buf.iova, .len = PAGE,
+	};
+
+	atsx_mem_fill(mem, OWNER);
+	atsx_regs_dma(fn->regs, &cmd);
+	return atsx_mem_differs(mem, OWNER);
+}
+
+/*
+ * It answers again, is reset, and gets translations. On a kernel that fences nobody it has
+ * them anyway. A reset before the core has taken note of the report, or in the middle of
+ * it, is followed by another.
+ */
+static int bring_back(struct atsx_fn *fn, struct vfio_space *space, struct atsx_mem *mem)
+{
+	uint64_t end = raw_ms() + BACK_MS;
+	int ret;
+
+	do {
+		vfio_inv_policy(fn, ATSX_INV_ANSWER, 0);
+		vfio_reset(fn);
+		ret = vfio_enable(fn);
+		if (ret)
+			return ret;
+		ret = vfio_mem_map(space, mem);
+		if (ret)
+			return ret;
+		ret = cache_page(fn, mem);
+		if (vfio_mem_unmap(space, mem))
+			return -EIO;
+	} while (ret != ATSX_RESULT_OK && raw_ms() < end);
+	return ret == ATSX_RESULT_OK ? 0 : -ETIMEDOUT;
+}
+
+TEST_F_TIMEOUT(figures, deaf, TIMEOUT)
+{
+	const unsigned int n = variant->functions;
+	unsigned int last = 0;
+	struct atsx_mem mem;
+
+	if (!self->icount)
+		SKIP(return, "time is not counted in instructions");
+	ASSERT_EQ(0, pci_set_numvfs(self->pf, MAX_VFS));
+	ASSERT_EQ(0, vfio_space_open(&self->space));
+	ASSERT_EQ(0, vfio_mem_alloc(&mem, PAGE));
+	mem.buf.iova = IOVA;
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int index = i < MAX_VFS ? i + 1 : ATSX_EX(1);
+
+		ASSERT_EQ(0, vfio_open(&self->fn[i], index, &self->space));
+		self->opened++;
+		ASSERT_EQ(0, vfio_attach(&self->fn[i], &self->space));
+	}
+	for (unsigned int step = 0; step < 3; step++) {
+		const unsigned int deaf = step == 0 ? 1 : step == 1 ? (n + 1) / 2 : n;
+		uint64_t before = 0, after = 0;
+		struct klog log;
+		size_t stale = 0;
+
+		if (deaf == last)
+			continue;
+		last = deaf;
+		ASSERT_EQ(0, klog_open(&log, false));
+		ASSERT_EQ(0, vfio_mem_map(&self->space, &mem));
+		for (unsigned int i = 0; i < n; i++) {
+			ASSERT_EQ(ATSX_RESULT_OK, cache_page(&self->fn[i], &mem));
+			before += atsx_regs_counter(self->fn[i].regs, ATSX_CNT_INV_RECEIVED);
+		}
+		/* The last ones: whoever looks for them has to ask all */
+		for (unsigned int i = n - deaf; i < n; i++)
+			vfio_inv_policy(&self->fn[i], ATSX_INV_DROP, 0);
+		/* What a console takes for a line is not what is looked for */
+		ASSERT_EQ(0, sysfs_write("1", PRINTK));
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem));
+		ASSERT_EQ(0, sysfs_write("7", PRINTK));
+		for (unsigned int i = 0; i < n; i++)
+			after += atsx_regs_counter(self->fn[i].regs, ATSX_CNT_INV_RECEIVED);
+		for (unsigned int i = n - deaf; i < n; i++)
+			stale += write_stale(&self->fn[i], &mem);
+		ksft_print_msg("fault: functions=%u deaf=%u unmap=%llu received=%llu stale=%zu lines=%d\n",
+			       n, deaf, (unsigned long long)mem.buf.duration_ns,
+			       (unsigned long long)(after - before), stale,
+			       klog_count(&log, FAULTS));
+		klog_close(&log);
+		for (unsigned int i = n - deaf; i < n; i++)
+			ASSERT_EQ(0, bring_back(&self->fn[i], &self->space, &mem));
+	}
+}
+
+TEST_F_TIMEOUT(figures, stale, 36000)
+{
+	struct atsx_fn *fn = &self->fn[0], *other = &self->fn[1];
+	unsigned int landed = 0, fenced = 0, lines = 0, tries = TRIES;
+	struct klog log;
+	uint64_t longest = 0;
+	struct atsx_mem mem;
+	char cmdline[2048];
+	const char *p;
+	char regex[128];
+
+	if (variant->functions > 1)
+		SKIP(return, "one is enough");
+	ASSERT_EQ(0, sysfs_read(cmdline, sizeof(cmdline), "/proc/cmdline"));
+	p = strstr(cmdline, "vm_tries=");
+	if (p)
+		tries = strtoul(p + strlen("vm_tries="), NULL, 10);
+	srand(1);
+	ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
+	ASSERT_EQ(0, vfio_space_open(&self->space));
+	for (; self->opened < 2; self->opened++) {
+		ASSERT_EQ(0, vfio_open(&self->fn[self->opened], self->opened + 1, &self->space));
+		ASSERT_EQ(0, vfio_attach(&self->fn[self->opened], &self->space));
+	}
+	ASSERT_EQ(0, klog_open(&log, false));
+	ASSERT_EQ(0, vfio_mem_alloc(&mem, PAGE));
+	mem.buf.iova = IOVA;
+	snprintf(regex, sizeof(regex), "%s: .*no answer to invalidations", other->bdf);
+	for (unsigned int i = 0; i < tries; i++) {
+		struct timespec now, until;
+
+		ASSERT_EQ(0, vfio_mem_map(&self->space, &mem));
+		ASSERT_EQ(ATSX_RESULT_OK, cache_page(fn, &mem));
+		ASSERT_EQ(ATSX_RESULT_OK, cache_page(other, &mem))
+			TH_LOG("%s gets no translation in try %u", other->bdf, i);
+		vfio_inv_policy(fn, ATSX_INV_DROP, 0);
+		ASSERT_EQ(0, vfio_mem_unmap(&self->space, &mem));
+		if (mem.buf.duration_ns > longest)
+			longest = mem.buf.duration_ns;
+		/* At a random moment; there is nothing to await */
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += rand() % LATER_NS;
+		do {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+		} while (now.tv_sec == until.tv_sec && now.tv_nsec < until.tv_nsec);
+		landed += !!write_stale(fn, &mem);
+		lines += klog_count(&log, FAULTS);
+		fenced += klog_count(&log, regex);
+		klog_mark(&log);
+		ASSERT_EQ(0, bring_back(fn, &self->space, &mem));
+	}
+	ksft_print_msg("tries: %u landed=%u healthy=%u longest=%llu lines=%u\n", tries, landed,
+		       fenced, (unsigned long long)longest, lines);
 }
 
 TEST_HARNESS_MAIN
