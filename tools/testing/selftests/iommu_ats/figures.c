@@ -225,6 +225,14 @@ static int bring_back(struct atsx_fn *fn, struct vfio_space *space, struct atsx_
 	return ret == ATSX_RESULT_OK ? 0 : -ETIMEDOUT;
 }
 
+static void tell_fault(unsigned int functions, unsigned int deaf, uint64_t unmap,
+		       uint64_t received, size_t stale, int lines)
+{
+	ksft_print_msg("fault: functions=%u deaf=%u unmap=%llu received=%llu stale=%zu lines=%d\n",
+		       functions, deaf, (unsigned long long)unmap,
+		       (unsigned long long)received, stale, lines);
+}
+
 TEST_F_TIMEOUT(figures, deaf, TIMEOUT)
 {
 	const unsigned int n = variant->functions;
@@ -270,10 +278,8 @@ TEST_F_TIMEOUT(figures, deaf, TIMEOUT)
 			after += atsx_regs_counter(self->fn[i].regs, ATSX_CNT_INV_RECEIVED);
 		for (unsigned int i = n - deaf; i < n; i++)
 			stale += write_stale(&self->fn[i], &mem);
-		ksft_print_msg("fault: functions=%u deaf=%u unmap=%llu received=%llu stale=%zu lines=%d\n",
-			       n, deaf, (unsigned long long)mem.buf.duration_ns,
-			       (unsigned long long)(after - before), stale,
-			       klog_count(&log, FAULTS));
+		tell_fault(n, deaf, mem.buf.duration_ns, after - before, stale,
+			   klog_count(&log, FAULTS));
 		klog_close(&log);
 		for (unsigned int i = n - deaf; i < n; i++)
 			ASSERT_EQ(0, bring_back(&self->fn[i], &self->space, &mem));
