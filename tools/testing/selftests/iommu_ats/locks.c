@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Locks which resets, removals and changes of the number of VFs wait for in a circle. A user
+ * of VFIO has a device open, and who removes it waits for him: that is what keeps all of
+ * them at the place where they meet. When he is gone everybody has to come to an end.
+ *
+ *   B7  a device can be removed in every state
+ *   B8  the locks of resets, with one order
+ *
+ * It needs an ats-exerciser with two VFs, another one beside it, VFIO, and /proc/PID/stack.
+ */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib.h"
+#include "vfio.h"
+#include "kselftest_harness.h"
+
+#define TIMEOUT		120
+/* Until a writer is where he is to be, and until he is done; both take some ms */
+#define PLACE_MS	20000
+#define DONE_S		20
+
+/* Who removes a device waits here for who has it open */
+#define IN_USE		"vfio_unregister_group_dev"
+
+struct writer {
+	pthread_t thread;
+	const char *value;
+	char path[128];
+	atomic_int tid;
+	atomic_bool done;
+	int ret;
+};
+
+FIXTURE(locks) {
+	char pf[BDF_SIZE];
+	char vf[BDF_SIZE];
+	struct vfio_space space;
+	/* In use by VFIO */
+	struct atsx_fn fn;
+	struct klog log;
+	struct writer writer[3];
+};
+
+FIXTURE_SETUP(locks)
+{
+	const char *why;
+
+	why = atsx_unfit(self->pf, false);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
+	ASSERT_EQ(0, pci_virtfn(self->pf, 1, self->vf));
+	ASSERT_EQ(0, vfio_space_open(&self->space));
+	ASSERT_EQ(0, klog_open(&self->log, false));
+}
+
+FIXTURE_TEARDOWN(locks)
+{
+	vfio_release(&self->fn);
+	vfio_space_close(&self->space);
+}
+
+/* All of it, not the first line */
+static void read_stack(struct writer *w, char *stack, size_t size)
+{
+	char path[64];
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", atomic_load(&w->tid));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, stack, size - 1);
+		close(fd);
+	}
+	stack[n > 0 ? n : 0] = '\0';
+}
+
+static void *run_writer(void *arg)
+{
+	struct writer *w = arg;
+
+	atomic_store(&w->tid, gettid());
+	w->ret = sysfs_write(w->value, "%s", w->path);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+/*
+ * Has somebody write to an attribute of a device, and returns when he is in @function, or
+ * is done.
+ */
+static void start(struct __test_metadata *_metadata, struct writer *w, const char *bdf,
+		  const char *attr, const char *value, const char *function)
+{
+	uint64_t end = raw_ms() + PLACE_MS;
+	char stack[4096] = "";
+
+	w->value = value;
+	snprintf(w->path, sizeof(w->path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
+	ASSERT_EQ(0, pthread_create(&w->thread, NULL, run_writer, w));
+	while (!strstr(stack, function) && !atomic_load(&w->done)) {
+		ASSERT_LT(raw_ms(), end)
+			TH_LOG("%s is not in %s: %s", w->path, function, stack);
+		read_stack(w, stack, sizeof(stack));
+		sched_yield();
+	}
+}
+
+/* VFIO's user goes, and everybody has to be done */
+static void expect_done(struct __test_metadata *_metadata, struct _test_data_locks *self,
+			int num)
+{
+	struct timespec end;
+
+	vfio_release(&self->fn);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += DONE_S;
+	for (int i = 0; i < num; i++) {
+		struct writer *w = &self->writer[i];
+
+		ASSERT_EQ(0, pthread_timedjoin_np(w->thread, NULL, &end))
+			TH_LOG("%s hangs", w->path);
+		ksft_print_msg("%s: %d\n", w->path, w->ret);
+	}
+	EXPECT_EQ(0, klog_count(&self->log, KLOG_WARN))
+		klog_show(&self->log, KLOG_WARN);
+}
+
+/* pci_rescan_remove_lock and the lock of the PF; another device is in use */
+TEST_F_TIMEOUT(locks, remove, TIMEOUT)
+{
+	ASSERT_EQ(0, vfio_open(&self->fn, ATSX_EX(1), &self->space));
+	start(_metadata, &self->writer[0], self->fn.bdf, "remove", "1", IN_USE);
+	start(_metadata, &self->writer[1], self->pf, "remove", "1",
+	      "pci_stop_and_remove_bus_device_locked");
+	start(_metadata, &self->writer[2], self->pf, "sriov_numvfs", "0",
+	      "sriov_numvfs_store");
+	expect_done(_metadata, self, 3);
+	EXPECT_EQ(0, self->writer[0].ret);
+	EXPECT_EQ(0, self->writer[1].ret);
+	EXPECT_EQ(0, pci_rescan());
+}
+
+/* An attribute of a VF in use, the lock of the port, and the lock of the PF */
+TEST_F_TIMEOUT(locks, reset, TIMEOUT)
+{
+	/* The first to be removed */
+	ASSERT_EQ(0, vfio_open(&self->fn, 1, &self->space));
+	ASSERT_EQ(0, sysfs_write("flr", "/sys/bus/pci/devices/%s/reset_method", self->pf));
+	start(_metadata, &self->writer[0], self->pf, "sriov_numvfs", "0", IN_USE);
+	start(_metadata, &self->writer[1], self->pf, "reset", "1", "reset_store");
+	start(_metadata, &self->writer[2], self->vf, "reset", "1", "reset_store");
+	expect_done(_metadata, self, 3);
+	EXPECT_EQ(0, self->writer[0].ret);
+	EXPECT_EQ(0, self->writer[1].ret);
+}
+
+/* An attribute of the PF in use, and pci_rescan_remove_lock */
+TEST_F_TIMEOUT(locks, rescan, TIMEOUT)
+{
+	ASSERT_EQ(0, vfio_open(&self->fn, 1, &self->space));
+	start(_metadata, &self->writer[0], self->pf, "remove", "1", IN_USE);
+	start(_metadata, &self->writer[1], self->pf, "rescan", "1", "rescan_store");
+	expect_done(_metadata, self, 2);
+	EXPECT_EQ(0, self->writer[0].ret);
+	EXPECT_EQ(0, pci_rescan());
+}
+
+TEST_HARNESS_MAIN
