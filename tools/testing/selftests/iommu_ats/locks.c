@@ -58,6 +58,7 @@ FIXTURE_SETUP(locks)
 	why = atsx_unfit(self->pf, false);
 	if (why)
 		SKIP(return, "%s", why);
+	self->fn.fd = -1;
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, pci_virtfn(self->pf, 1, self->vf));
 	ASSERT_EQ(0, vfio_space_open(&self->space));
