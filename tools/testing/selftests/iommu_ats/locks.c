@@ -11,11 +11,13 @@
  */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,14 +73,14 @@ FIXTURE_TEARDOWN(locks)
 	vfio_space_close(&self->space);
 }
 
-/* All of it, not the first line */
-static void read_stack(struct writer *w, char *stack, size_t size)
+/* All of it, not the first line. @tid is a thread of anybody's. */
+static void read_stack(int tid, char *stack, size_t size)
 {
 	char path[64];
 	ssize_t n = 0;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", atomic_load(&w->tid));
+	snprintf(path, sizeof(path), "/proc/%d/stack", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, stack, size - 1);
@@ -113,8 +115,30 @@ static void start(struct __test_metadata *_metadata, struct writer *w, const cha
 	while (!strstr(stack, function) && !atomic_load(&w->done)) {
 		ASSERT_LT(raw_ms(), end)
 			TH_LOG("%s is not in %s: %s", w->path, function, stack);
-		read_stack(w, stack, sizeof(stack));
+		read_stack(atomic_load(&w->tid), stack, sizeof(stack));
 		sched_yield();
+	}
+}
+
+/* Waits until the handler of the port's errors is in @function */
+static void wait_for_aer(struct __test_metadata *_metadata, const char *function)
+{
+	uint64_t end = raw_ms() + PLACE_MS;
+	char stack[4096] = "", name[32];
+	struct dirent *entry;
+	DIR *proc;
+
+	while (!strstr(stack, function)) {
+		ASSERT_LT(raw_ms(), end)
+			TH_LOG("AER is not in %s: %s", function, stack);
+		proc = opendir("/proc");
+		ASSERT_NE(NULL, proc);
+		while ((entry = readdir(proc)) && !strstr(stack, function)) {
+			if (!sysfs_read(name, sizeof(name), "/proc/%s/comm", entry->d_name) &&
+			    strstr(name, "aerdrv"))
+				read_stack(atoi(entry->d_name), stack, sizeof(stack));
+		}
+		closedir(proc);
 	}
 }
 
@@ -176,6 +200,22 @@ TEST_F_TIMEOUT(locks, rescan, TIMEOUT)
 	expect_done(_metadata, self, 2);
 	EXPECT_EQ(0, self->writer[0].ret);
 	EXPECT_EQ(0, pci_rescan());
+}
+
+/* pci_bus_sem, and the lock of the PF, whose driver is to be told of an error */
+TEST_F_TIMEOUT(locks, recovery, TIMEOUT)
+{
+	int host = host_open();
+
+	ASSERT_LE(0, host);
+	ASSERT_EQ(0, vfio_open(&self->fn, 1, &self->space));
+	start(_metadata, &self->writer[0], self->pf, "sriov_numvfs", "0", IN_USE);
+	ASSERT_EQ(0, host_aer(host, "DLP"));
+	wait_for_aer(_metadata, "_detected");
+	expect_done(_metadata, self, 1);
+	EXPECT_EQ(0, self->writer[0].ret);
+	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)",
+			       1000 * DONE_S));
 }
 
 TEST_HARNESS_MAIN

@@ -88,9 +88,8 @@ static pthread_mutex_t fn_lock[VFS + 1];
 static pthread_mutex_t bus_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * For writing: the recovery of the link. It takes device locks inside of pci_bus_sem in
- * 7.2, and whoever finds or removes VFs the other way round. A PF without a driver loses
- * its configuration by it, and with it its VFs.
+ * For writing: the PF has no driver. It would lose its configuration by the recovery of
+ * the link, and with it its VFs.
  */
 static pthread_rwlock_t driver_lock = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -315,7 +314,6 @@ static void *run_vfio(void *arg)
 		/* -EAGAIN: somebody is just resetting it */
 		if (!sigsetjmp(env, 1)) {
 			on_sigbus = &env;
-			pthread_rwlock_rdlock(&driver_lock);
 			for (int i = 0; i < 20; i++) {
 				ret = vfio_open(&fn, VFS, &space);
 				if (ret != -EAGAIN)
@@ -323,13 +321,10 @@ static void *run_vfio(void *arg)
 				vfio_release(&fn);
 			}
 		}
-		pthread_rwlock_unlock(&driver_lock);
 		on_sigbus = NULL;
 		if (!ret)
 			use_vfio(w, &space, &fn);
-		pthread_rwlock_rdlock(&driver_lock);
 		vfio_close(&fn);
-		pthread_rwlock_unlock(&driver_lock);
 		pthread_mutex_unlock(&bus_lock);
 	}
 	vfio_space_close(&space);
@@ -472,7 +467,7 @@ static void *run_admin(void *arg)
 				    self->port);
 			count(E_PORT);
 		} else if (what < 93) {
-			pthread_rwlock_wrlock(&driver_lock);
+			pthread_rwlock_rdlock(&driver_lock);
 			recover(w);
 			pthread_rwlock_unlock(&driver_lock);
 		} else if (what < 97) {
