@@ -466,6 +466,17 @@ static void shell(void)
 	while (who != pid && (who > 0 || errno == EINTR));
 }
 
+/* The machines boot quietly: see vm_command() */
+static void be_loud(void)
+{
+	int fd = open("/proc/sys/kernel/printk", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "8", 1) != 1)
+		say("vm: the console stays quiet: %s\n", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(void)
 {
 	const char *test, *qmp, *ids;
@@ -473,6 +484,7 @@ int main(void)
 	mount_at("devtmpfs", "/dev", true);
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	mount_at("proc", "/proc", true);
+	be_loud();
 	mount_at("sysfs", "/sys", true);
 	mount_at("debugfs", "/sys/kernel/debug", true);
 	/* Not every kernel configuration has these */
