@@ -662,7 +662,11 @@ static pci_ers_result_t atsx_error_detected(struct pci_dev *pdev,
 		 state == pci_channel_io_frozen ? "frozen" : "perm_failure");
 	if (state == pci_channel_io_perm_failure || recover == 2)
 		return PCI_ERS_RESULT_DISCONNECT;
-	return recover ? PCI_ERS_RESULT_NEED_RESET : PCI_ERS_RESULT_CAN_RECOVER;
+	if (!recover)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	/* No DMA until the reset, as with many drivers */
+	pci_clear_master(pdev);
+	return PCI_ERS_RESULT_NEED_RESET;
 }
 
 static pci_ers_result_t atsx_slot_reset(struct pci_dev *pdev)
@@ -670,7 +674,11 @@ static pci_ers_result_t atsx_slot_reset(struct pci_dev *pdev)
 	struct atsx_function *fn = pci_get_drvdata(pdev);
 
 	pci_info(pdev, "slot_reset\n");
-	/* Recovery from AER leaves that to the driver */
+	/*
+	 * Recovery from AER leaves that to the driver. In this order, as many drivers have
+	 * it: it works if what is restored was saved while the device was in use.
+	 */
+	pci_set_master(pdev);
 	pci_restore_state(pdev);
 	return atsx_answers(fn) ? PCI_ERS_RESULT_RECOVERED : PCI_ERS_RESULT_DISCONNECT;
 }
