@@ -211,7 +211,7 @@ TEST_F_TIMEOUT(locks, recovery, TIMEOUT)
 	ASSERT_EQ(0, vfio_open(&self->fn, 1, &self->space));
 	start(_metadata, &self->writer[0], self->pf, "sriov_numvfs", "0", IN_USE);
 	ASSERT_EQ(0, host_aer(host, "DLP"));
-	wait_for_aer(_metadata, "_detected");
+	wait_for_aer(_metadata, "pcie_do_recovery");
 	expect_done(_metadata, self, 1);
 	EXPECT_EQ(0, self->writer[0].ret);
 	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)",
