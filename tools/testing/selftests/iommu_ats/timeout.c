@@ -45,8 +45,10 @@
 #define SOFTWARE	3000
 /* The longest delay where the hardware knows none */
 #define DELAY		2500
-/* What a busy host may add to so many ms */
-/* A kernel that checks everything takes longer, and not as long as one more */
+/*
+ * What a busy host may add to so many ms. A kernel that checks everything takes longer, but
+ * not as long as another time-out would.
+ */
 #define SLACK(ms)	((ms) * (getenv("vm_slow") ? 7 : 4) / 8)
 /* Durations are read in whole ms */
 #define EARLY		1
