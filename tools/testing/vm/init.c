@@ -11,6 +11,9 @@
  *   vm_test=<file>.<case>	run /tests/<file> for this case alone
  *   vm_qmp=<tty>		serial port which carries QMP to the tests
  *   vm_ids=<vendor>:<device>	of an exerciser's PF with other IDs, in hex
+ *   vm_wait=1			read more options from the console before anything else is
+ *				done: the runner copies a guest that waits, and lets each
+ *				copy run another test
  *
  * What a test prints goes through /dev/kmsg, so that it stands in one order
  * with the kernel's own lines and no two of them are mixed within a line.
@@ -166,10 +169,9 @@ static int open_raw(const char *tty)
  * to its reply to a request that we know again is dropped. The tests find a
  * silent line, with the monitor still in capabilities negotiation.
  */
-static void prepare_qmp(const char *tty)
+static void prepare_qmp(const char *tty, int fd)
 {
 	static const char request[] = "\xff{\"execute\":\"query-status\",\"id\":\"vm-init\"}\n";
-	int fd = open_raw(tty);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char line[512];
 	size_t n = 0;
@@ -477,9 +479,66 @@ static void be_loud(void)
 		close(fd);
 }
 
+/* sysctl.<name>=<value>, which the kernel itself takes at boot only */
+static void set_sysctl(char *name, const char *value)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	for (char *c = name; *c; c++)
+		if (*c == '.')
+			*c = '/';
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0) {
+		/* As the kernel does: not every configuration has it */
+		say("<4>vm_wait: there is no %s\n", path);
+		return;
+	}
+	if (dprintf(fd, "%s", value) < 0)
+		die(path);
+	close(fd);
+}
+
+/*
+ * Whatever depends on the time or on the host has to come later: it would be the same in
+ * all copies.
+ */
+static void wait_for_options(void)
+{
+	char line[2048];
+	struct termios t;
+	ssize_t n;
+
+	if (tcgetattr(STDIN_FILENO, &t))
+		die("console");
+	t.c_lflag &= ~ECHO;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &t))
+		die("console");
+	say("<5>vm: ready\n");
+	n = read(STDIN_FILENO, line, sizeof(line) - 1);
+	if (n <= 0)
+		die("console");
+	line[n] = 0;
+	for (char *word = strtok(line, "\n "); word; word = strtok(NULL, "\n ")) {
+		char *value = strchr(word, '=');
+
+		if (!value) {
+			errno = EINVAL;
+			die(word);
+		}
+		*value++ = 0;
+		if (!strncmp(word, "sysctl.", strlen("sysctl.")))
+			set_sysctl(word + strlen("sysctl."), value);
+		else if (setenv(word, value, 1))
+			die(word);
+	}
+}
+
 int main(void)
 {
 	const char *test, *qmp, *ids;
+	int qmp_fd = -1;
 
 	mount_at("devtmpfs", "/dev", true);
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -491,14 +550,18 @@ int main(void)
 	mount_at("tracefs", "/sys/kernel/tracing", false);
 	mount_at("tmpfs", "/tmp", false);
 
-	test = getenv("vm_test");
 	qmp = getenv("vm_qmp");
 	ids = getenv("vm_ids");
 	if (qmp)
-		prepare_qmp(qmp);
+		qmp_fd = open_raw(qmp);
 	load_modules();
 	if (ids)
 		use_ids(ids);
+	if (getenv("vm_wait"))
+		wait_for_options();
+	if (qmp)
+		prepare_qmp(qmp, qmp_fd);
+	test = getenv("vm_test");
 	if (test) {
 		run_test(test);
 		say_all_counters();

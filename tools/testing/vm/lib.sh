@@ -77,6 +77,8 @@ vm_compile() {
 vm_programs() {
 	vm_compile "$vm_cc" init
 	vm_init_bin=$vm_build/vm/$vm_arch/init
+	vm_compile gcc watch
+	vm_watch=$vm_build/vm/$vm_arch/watch
 	vm_tsc_khz=
 	if [[ $vm_arch == x86_64 ]]; then
 		vm_compile gcc tsc-khz

@@ -25,7 +25,8 @@
  *    which QEMU's root ports do not have.
  *  - A policy of one of the KEEP kinds keeps its word for each reset, that of
  *    the whole machine included.
- *  - An ats-exerciser cannot be migrated.
+ *  - An ats-exerciser cannot be migrated while a command runs, an Invalidate
+ *    Request waits for its time, or the device is out of its slot.
  */
 #include "qemu/osdep.h"
 #include "qemu/log.h"
@@ -749,9 +750,68 @@ static void atsx_vf_class_init(ObjectClass *klass, void *data)
     dc->user_creatable = false;
 }
 
+static int atsx_pre_save(void *opaque)
+{
+    ATSXFunction *s = opaque;
+
+    return s->dma_result == ATSX_RESULT_BUSY || !QTAILQ_EMPTY(&s->delayed) ||
+           s->pf->absent ? -EBUSY : 0;
+}
+
+static const VMStateDescription atsx_entry_vmstate = {
+    .name = TYPE_ATS_EXERCISER "/entry",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(valid, ATSXEntry),
+        VMSTATE_UINT32(pasid, ATSXEntry),
+        VMSTATE_UINT64(iova, ATSXEntry),
+        VMSTATE_UINT64(mask, ATSXEntry),
+        VMSTATE_UINT64(translated, ATSXEntry),
+        VMSTATE_UINT32(perm, ATSXEntry),
+        VMSTATE_UINT64(age, ATSXEntry),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 static const VMStateDescription atsx_vmstate = {
     .name = TYPE_ATS_EXERCISER,
-    .unmigratable = 1,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = atsx_pre_save,
+    .fields = (const VMStateField[]) {
+        VMSTATE_PCI_DEVICE(parent_obj, ATSXFunction),
+        VMSTATE_STRUCT(parent_obj.exp.aer_log, ATSXFunction, 0,
+                       vmstate_pcie_aer_log, PCIEAERLog),
+        VMSTATE_MSIX(parent_obj, ATSXFunction),
+        VMSTATE_UINT32_EQUAL(atc_size, ATSXFunction,
+                             "atc-entries must be the same"),
+        VMSTATE_STRUCT_VARRAY_POINTER_UINT32(atc, ATSXFunction, atc_size,
+                                             atsx_entry_vmstate, ATSXEntry),
+        VMSTATE_UINT64(atc_clock, ATSXFunction),
+        VMSTATE_BOOL(ats_was_enabled, ATSXFunction),
+        VMSTATE_UINT32(inv_policy, ATSXFunction),
+        VMSTATE_UINT32(inv_param, ATSXFunction),
+        VMSTATE_UINT32(inv_policy_disabled, ATSXFunction),
+        VMSTATE_UINT32(reset_policy, ATSXFunction),
+        VMSTATE_UINT32(reset_param, ATSXFunction),
+        VMSTATE_BOOL(was_enabled, ATSXFunction),
+        VMSTATE_BOOL(dead, ATSXFunction),
+        VMSTATE_TIMER_PTR(revive, ATSXFunction),
+        VMSTATE_UINT64(dma_addr, ATSXFunction),
+        VMSTATE_UINT32(dma_len, ATSXFunction),
+        VMSTATE_UINT32(dma_flags, ATSXFunction),
+        VMSTATE_UINT32(dma_pasid, ATSXFunction),
+        VMSTATE_UINT64(dma_pattern, ATSXFunction),
+        VMSTATE_UINT32(dma_result, ATSXFunction),
+        VMSTATE_UINT32(dma_count, ATSXFunction),
+        VMSTATE_UINT32(dma_mismatch, ATSXFunction),
+        VMSTATE_UINT64(dma_data, ATSXFunction),
+        VMSTATE_UINT32(irq_status, ATSXFunction),
+        VMSTATE_UINT32(irq_enable, ATSXFunction),
+        VMSTATE_UINT64_ARRAY(counter, ATSXFunction, ATSX_CNT_NUM),
+        VMSTATE_END_OF_LIST()
+    }
 };
 
 static void atsx_base_class_init(ObjectClass *klass, void *data)

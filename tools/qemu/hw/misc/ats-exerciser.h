@@ -27,7 +27,7 @@ typedef struct ATSXEntry {
     hwaddr iova;                /* aligned to @mask + 1 */
     hwaddr mask;
     hwaddr translated;          /* of @iova */
-    IOMMUAccessFlags perm;
+    uint32_t perm;              /* IOMMUAccessFlags */
     uint64_t age;               /* the lowest one is replaced first */
 } ATSXEntry;
 
