@@ -11,13 +11,14 @@
  *   - in the end each function answers, is reset, and works
  *
  * Each thread draws what it does from random numbers of its own, which come from the
- * seed alone: the kernel command line vm_seed=N repeats the sequences, though not when
- * one thread's step meets another's. vm_seconds=N says for how long (20).
+ * seed alone: vm_seed=N in the environment repeats the sequences, though not when one
+ * thread's step meets another's. vm_seconds=N says for how long (20).
  *
  * The case needs the kernel command line iommu.strict=1, an ats-exerciser with four VFs
  * in a slot that pciehp serves, and another one beside it.
  */
 
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -79,13 +80,13 @@ static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
 /* A function is used by one thread at a time: its registers are those of one command */
 static pthread_mutex_t fn_lock[VFS + 1];
 /*
- * What resets or changes a bus is done by one thread at a time. 7.2 does not stand more:
- * it unlocks devices that it has found in the middle of a reset and has not locked, it
- * takes what it reads of a device that is away for its state, and it waits a minute for
- * one that was pulled out in the middle of the reset of its bus. The last user of VFIO
- * resets the bus when he leaves.
+ * For writing: the device is out of its slot. 7.2 waits a minute for one that is pulled out
+ * in the middle of a reset of its bus, as the last user of VFIO does when he leaves.
  */
-static pthread_mutex_t bus_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t slot_lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+/* Without a device there is no recovery that could be waited for */
+static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * For writing: the PF has no driver. It would lose its configuration by the recovery of
@@ -125,15 +126,11 @@ static void sigbus(int sig)
 	siglongjmp(*(sigjmp_buf *)on_sigbus, sig);
 }
 
-static unsigned long cmdline_number(const char *key, unsigned long otherwise)
+static unsigned long env_number(const char *name, unsigned long otherwise)
 {
-	char cmdline[2048];
-	const char *p;
+	const char *value = getenv(name);
 
-	if (sysfs_read(cmdline, sizeof(cmdline), "/proc/cmdline"))
-		return otherwise;
-	p = strstr(cmdline, key);
-	return p ? strtoul(p + strlen(key), NULL, 0) : otherwise;
+	return value ? strtoul(value, NULL, 0) : otherwise;
 }
 
 static int fn_name(struct worker *w, unsigned int index, char bdf[BDF_SIZE])
@@ -310,7 +307,7 @@ static void *run_vfio(void *arg)
 		struct atsx_fn fn = { .fd = -1 };
 		volatile int ret = -EFAULT;
 
-		pthread_mutex_lock(&bus_lock);
+		pthread_rwlock_rdlock(&slot_lock);
 		/* -EAGAIN: somebody is just resetting it */
 		if (!sigsetjmp(env, 1)) {
 			on_sigbus = &env;
@@ -325,7 +322,7 @@ static void *run_vfio(void *arg)
 		if (!ret)
 			use_vfio(w, &space, &fn);
 		vfio_close(&fn);
-		pthread_mutex_unlock(&bus_lock);
+		pthread_rwlock_unlock(&slot_lock);
 	}
 	vfio_space_close(&space);
 	return NULL;
@@ -400,8 +397,7 @@ static void rebind(struct worker *w, unsigned int index, bool domain)
 		return;
 	/*
 	 * 7.2 does not take pci_rescan_remove_lock for VFs that go with the PF's driver:
-	 * there are none, and nobody makes any. Nobody has one open either, with bus_lock
-	 * held.
+	 * there are none, and nobody makes any.
 	 */
 	if (!index) {
 		pthread_rwlock_wrlock(&driver_lock);
@@ -435,11 +431,11 @@ static void *run_admin(void *arg)
 	while (!atomic_load(&stop)) {
 		unsigned int index = draw(w, VFS + 1);
 		uint32_t what = draw(w, 100);
-		bool pf = !index && what >= 60 && what < 75;
-		bool bus = what >= 80 || pf;
 
-		if (bus)
-			pthread_mutex_lock(&bus_lock);
+		if (what < 97)
+			pthread_rwlock_rdlock(&slot_lock);
+		else
+			pthread_rwlock_wrlock(&slot_lock);
 		if (what < 30) {
 			set_policy(w, index, "inv-param", draw(w, 100));
 			set_policy(w, index, "inv-policy",
@@ -468,17 +464,20 @@ static void *run_admin(void *arg)
 			count(E_PORT);
 		} else if (what < 93) {
 			pthread_rwlock_rdlock(&driver_lock);
+			pthread_mutex_lock(&link_lock);
 			recover(w);
+			pthread_mutex_unlock(&link_lock);
 			pthread_rwlock_unlock(&driver_lock);
 		} else if (what < 97) {
+			pthread_mutex_lock(&link_lock);
 			pci_remove(self->pf);
 			pci_rescan();
+			pthread_mutex_unlock(&link_lock);
 			count(E_REMOVE);
 		} else {
 			pull_and_put_in(w);
 		}
-		if (bus)
-			pthread_mutex_unlock(&bus_lock);
+		pthread_rwlock_unlock(&slot_lock);
 	}
 	return NULL;
 }
@@ -506,8 +505,8 @@ FIXTURE_SETUP(race)
 	ASSERT_EQ(0, sigaction(SIGBUS, &action, NULL));
 	for (int i = 0; i <= VFS; i++)
 		ASSERT_EQ(0, pthread_mutex_init(&fn_lock[i], NULL));
-	self->seconds = cmdline_number("vm_seconds=", 20);
-	self->seed = cmdline_number("vm_seed=", 0);
+	self->seconds = env_number("vm_seconds", 20);
+	self->seed = env_number("vm_seed", 0);
 	if (!self->seed)
 		ASSERT_EQ(4, getrandom(&self->seed, 4, 0));
 	ksft_print_msg("vm_seed=%llu vm_seconds=%llu\n", (unsigned long long)self->seed,
