@@ -11,7 +11,8 @@
  *	figures.1.driver	one function, mapped for by its driver
  *	figures.<n>.deaf	n functions, of which 1, or half, or all stop answering
  *	figures.1.stale		one function stops answering and writes after the unmap, over
- *				and over, vm_tries=N times; time may be anything
+ *				and over, vm_tries=N of the environment says how
+ *				often; time may be anything
  *
  * It needs an exerciser with 63 VFs, and another one beside it.
  */
@@ -293,16 +294,12 @@ TEST_F_TIMEOUT(figures, stale, 36000)
 	struct klog log;
 	uint64_t longest = 0;
 	struct atsx_mem mem;
-	char cmdline[2048];
-	const char *p;
 	char regex[128];
 
 	if (variant->functions > 1)
 		SKIP(return, "one is enough");
-	ASSERT_EQ(0, sysfs_read(cmdline, sizeof(cmdline), "/proc/cmdline"));
-	p = strstr(cmdline, "vm_tries=");
-	if (p)
-		tries = strtoul(p + strlen("vm_tries="), NULL, 10);
+	if (getenv("vm_tries"))
+		tries = strtoul(getenv("vm_tries"), NULL, 10);
 	srand(1);
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 2));
 	ASSERT_EQ(0, vfio_space_open(&self->space));
