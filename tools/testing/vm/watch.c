@@ -126,8 +126,12 @@ static void follow(struct watch *w)
 		char *line = buf, *end, *nl, *next;
 		ssize_t n;
 
-		if (left <= 0)
+		if (left <= 0) {
+			/* A line without an end may say where it hangs */
+			if (have)
+				fprintf(w->log, "%.*s\n", (int)have, buf);
 			return;
+		}
 		n = poll(&p, 1, left);
 		if (n < 0 && errno != EINTR)
 			fail("poll");

@@ -26,7 +26,8 @@
  *  - A policy of one of the KEEP kinds keeps its word for each reset, that of
  *    the whole machine included.
  *  - An ats-exerciser cannot be migrated while a command runs, an Invalidate
- *    Request waits for its time, or the device is out of its slot.
+ *    Request waits for its time, the device is out of its slot, or it has VFs:
+ *    they are loaded before the PF, which then resets them.
  */
 #include "qemu/osdep.h"
 #include "qemu/log.h"
@@ -755,7 +756,7 @@ static int atsx_pre_save(void *opaque)
     ATSXFunction *s = opaque;
 
     return s->dma_result == ATSX_RESULT_BUSY || !QTAILQ_EMPTY(&s->delayed) ||
-           s->pf->absent ? -EBUSY : 0;
+           s->pf->absent || pcie_sriov_num_vfs(PCI_DEVICE(s->pf)) ? -EBUSY : 0;
 }
 
 static const VMStateDescription atsx_entry_vmstate = {
