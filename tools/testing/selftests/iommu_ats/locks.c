@@ -2,12 +2,14 @@
 /*
  * Locks which resets, removals and changes of the number of VFs wait for in a circle. A user
  * of VFIO has a device open, and who removes it waits for him: that is what keeps all of
- * them at the place where they meet. When he is gone everybody has to come to an end.
+ * them at the place where they meet. When he is gone everybody has to come to an end. And
+ * a lock that is given back by somebody who has not taken it.
  *
  *   B7  a device can be removed in every state
  *   B8  the locks of resets, with one order
  *
- * It needs an ats-exerciser with two VFs, another one beside it, VFIO, and /proc/PID/stack.
+ * It needs an ats-exerciser with two VFs, another one beside it, VFIO, and /proc/PID/stack;
+ * "added" needs a third one, a function of the device of the second.
  */
 
 #define _GNU_SOURCE
@@ -27,6 +29,8 @@
 #include "kselftest_harness.h"
 
 #define TIMEOUT		120
+/* How often a device is added until that falls into the reset, which takes 0.1 s and more */
+#define TRIES		20
 /* Until a writer is where he is to be, and until he is done; both take some ms */
 #define PLACE_MS	20000
 #define DONE_S		20
@@ -216,6 +220,38 @@ TEST_F_TIMEOUT(locks, recovery, TIMEOUT)
 	EXPECT_EQ(0, self->writer[0].ret);
 	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)",
 			       1000 * DONE_S));
+}
+
+/* The lock of a function that is found while its bus is reset, which is locked for that */
+TEST_F_TIMEOUT(locks, added, TIMEOUT)
+{
+	static const char waits[] = "pci_bridge_wait_for_secondary_bus";
+	struct writer *reset = &self->writer[0], *rescan = &self->writer[1];
+	char first[BDF_SIZE], bdf[BDF_SIZE], port[BDF_SIZE], driver[32];
+	char stack[4096] = "";
+
+	ASSERT_EQ(0, atsx_bdf(ATSX_EX(1), first));
+	ASSERT_EQ(0, atsx_bdf(ATSX_EX(2), bdf));
+	ASSERT_EQ(0, pci_port(bdf, port));
+	for (int i = 0; i < TRIES && !strstr(stack, waits); i++) {
+		ASSERT_EQ(0, pci_remove(bdf));
+		atomic_store(&reset->done, false);
+		atomic_store(&rescan->done, false);
+		start(_metadata, reset, port, "reset_subordinate", "1", waits);
+		start(_metadata, rescan, first, "rescan", "1", "pci_bus_add_devices");
+		read_stack(atomic_load(&reset->tid), stack, sizeof(stack));
+		ASSERT_EQ(0, pthread_join(rescan->thread, NULL));
+		ASSERT_EQ(0, pthread_join(reset->thread, NULL));
+		ASSERT_EQ(0, rescan->ret);
+		ASSERT_EQ(0, reset->ret);
+		/* Nobody waits for its lock */
+		ASSERT_EQ(0, pci_driver(bdf, driver, sizeof(driver)));
+		ASSERT_EQ(0, pci_unbind(bdf));
+		ASSERT_EQ(0, pci_bind(bdf, ATSX_DRIVER));
+	}
+	ASSERT_NE(NULL, strstr(stack, waits));
+	EXPECT_EQ(0, klog_count(&self->log, KLOG_WARN))
+		klog_show(&self->log, KLOG_WARN);
 }
 
 TEST_HARNESS_MAIN
