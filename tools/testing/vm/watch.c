@@ -6,7 +6,7 @@
  *
  *   LOG		file that the lines are added to
  *   READY	what ends it: "done", or "ready", see init.c
- *   START	seconds until the guest's init has to start the test
+ *   START	seconds until the guest's init has to start the test, at most END
  *   END	seconds until all has to be over
  *   MAX	bytes that the guest may write
  *   FAULTS	error lines of an IOMMU that it may write
@@ -20,7 +20,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ static void fail(const char *what)
 struct watch {
 	FILE *log;
 	char ready[32];
-	long long start, end, deadline;
+	long long end, deadline;
 	long max, faults_max, run_max;
 	long size, faults, run;
 	const char *ended;
@@ -187,9 +186,8 @@ int main(int argc, char **argv)
 	if (!w.log)
 		fail(argv[1]);
 	snprintf(w.ready, sizeof(w.ready), "vm: %s", argv[2]);
-	w.start = now_ms() + atol(argv[3]) * 1000;
+	w.deadline = now_ms() + atol(argv[3]) * 1000;
 	w.end = now_ms() + atol(argv[4]) * 1000;
-	w.deadline = w.start < w.end ? w.start : w.end;
 	w.max = atol(argv[5]);
 	w.faults_max = atol(argv[6]);
 	w.run_max = atol(argv[7]);
