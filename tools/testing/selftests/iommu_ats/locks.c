@@ -124,8 +124,9 @@ static void start(struct __test_metadata *_metadata, struct writer *w, const cha
 	}
 }
 
-/* Waits until the handler of the port's errors is in @function */
-static void wait_for_aer(struct __test_metadata *_metadata, const char *function)
+/* Waits until the thread of an interrupt, "aerdrv" or "pciehp", is in @function */
+static void wait_for_irq(struct __test_metadata *_metadata, const char *irq,
+			 const char *function)
 {
 	uint64_t end = raw_ms() + PLACE_MS;
 	char stack[4096] = "", name[32];
@@ -134,12 +135,12 @@ static void wait_for_aer(struct __test_metadata *_metadata, const char *function
 
 	while (!strstr(stack, function)) {
 		ASSERT_LT(raw_ms(), end)
-			TH_LOG("AER is not in %s: %s", function, stack);
+			TH_LOG("%s is not in %s: %s", irq, function, stack);
 		proc = opendir("/proc");
 		ASSERT_NE(NULL, proc);
 		while ((entry = readdir(proc)) && !strstr(stack, function)) {
 			if (!sysfs_read(name, sizeof(name), "/proc/%s/comm", entry->d_name) &&
-			    strstr(name, "aerdrv"))
+			    strstr(name, irq))
 				read_stack(atoi(entry->d_name), stack, sizeof(stack));
 		}
 		closedir(proc);
@@ -215,11 +216,45 @@ TEST_F_TIMEOUT(locks, recovery, TIMEOUT)
 	ASSERT_EQ(0, vfio_open(&self->fn, 1, &self->space));
 	start(_metadata, &self->writer[0], self->pf, "sriov_numvfs", "0", IN_USE);
 	ASSERT_EQ(0, host_aer(host, "DLP"));
-	wait_for_aer(_metadata, "pcie_do_recovery");
+	wait_for_irq(_metadata, "aerdrv", "pcie_do_recovery");
 	expect_done(_metadata, self, 1);
 	EXPECT_EQ(0, self->writer[0].ret);
 	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)",
 			       1000 * DONE_S));
+}
+
+/*
+ * pci_rescan_remove_lock, the lock of the PF, and the one that pciehp has against resets
+ * while it looks at the slot. Who removes the PF is the next to have the first.
+ */
+TEST_F_TIMEOUT(locks, pulled, TIMEOUT)
+{
+	int host = host_open();
+	char driver[32];
+	uint64_t end;
+
+	ASSERT_LE(0, host);
+	ASSERT_EQ(0, pci_set_numvfs(self->pf, 0));
+	ASSERT_EQ(0, sysfs_write("bus", "/sys/bus/pci/devices/%s/reset_method", self->pf));
+	ASSERT_EQ(0, vfio_open(&self->fn, ATSX_EX(1), &self->space));
+	start(_metadata, &self->writer[0], self->fn.bdf, "remove", "1", IN_USE);
+	start(_metadata, &self->writer[1], self->pf, "remove", "1",
+	      "pci_stop_and_remove_bus_device_locked");
+	ASSERT_EQ(0, host_set_present(host, 0, false));
+	wait_for_irq(_metadata, "pciehp", "pciehp_unconfigure_device");
+	start(_metadata, &self->writer[2], self->pf, "reset", "1", "pciehp_reset_slot");
+	expect_done(_metadata, self, 3);
+	EXPECT_EQ(0, self->writer[0].ret);
+	EXPECT_EQ(0, self->writer[1].ret);
+	EXPECT_EQ(0, pci_rescan());
+
+	/* The slot works */
+	ASSERT_EQ(0, host_set_present(host, 0, true));
+	end = raw_ms() + PLACE_MS;
+	while (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER)) {
+		ASSERT_LT(raw_ms(), end);
+		sched_yield();
+	}
 }
 
 /* The lock of a function that is found while its bus is reset, which is locked for that */
