@@ -3,7 +3,8 @@
  * Locks which resets, removals and changes of the number of VFs wait for in a circle. A user
  * of VFIO has a device open, and who removes it waits for him: that is what keeps all of
  * them at the place where they meet. When he is gone everybody has to come to an end. And
- * a lock that is given back by somebody who has not taken it.
+ * a lock that is given back by somebody who has not taken it, and one that is gone with
+ * what it belongs to.
  *
  *   B7  a device can be removed in every state
  *   B8  the locks of resets, with one order
@@ -103,18 +104,15 @@ static void *run_writer(void *arg)
 	return NULL;
 }
 
-/*
- * Has somebody write to an attribute of a device, and returns when he is in @function, or
- * is done.
- */
-static void start(struct __test_metadata *_metadata, struct writer *w, const char *bdf,
-		  const char *attr, const char *value, const char *function)
+/* Has somebody write to a file of sysfs, and returns when he is in @function, or is done */
+static void start_path(struct __test_metadata *_metadata, struct writer *w, const char *path,
+		       const char *value, const char *function)
 {
 	uint64_t end = raw_ms() + PLACE_MS;
 	char stack[4096] = "";
 
 	w->value = value;
-	snprintf(w->path, sizeof(w->path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
+	snprintf(w->path, sizeof(w->path), "%s", path);
 	ASSERT_EQ(0, pthread_create(&w->thread, NULL, run_writer, w));
 	while (!strstr(stack, function) && !atomic_load(&w->done)) {
 		ASSERT_LT(raw_ms(), end)
@@ -122,6 +120,16 @@ static void start(struct __test_metadata *_metadata, struct writer *w, const cha
 		read_stack(atomic_load(&w->tid), stack, sizeof(stack));
 		sched_yield();
 	}
+}
+
+/* The same with an attribute of a device */
+static void start(struct __test_metadata *_metadata, struct writer *w, const char *bdf,
+		  const char *attr, const char *value, const char *function)
+{
+	char path[sizeof(w->path)];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, attr);
+	start_path(_metadata, w, path, value, function);
 }
 
 /* Waits until the thread of an interrupt, "aerdrv" or "pciehp", is in @function */
@@ -165,6 +173,20 @@ static void expect_done(struct __test_metadata *_metadata, struct _test_data_loc
 	}
 	EXPECT_EQ(0, klog_count(&self->log, KLOG_WARN))
 		klog_show(&self->log, KLOG_WARN);
+}
+
+/* The PF is put into its slot, and its driver finds it */
+static void expect_plugged(struct __test_metadata *_metadata, struct _test_data_locks *self,
+			   int host)
+{
+	uint64_t end = raw_ms() + PLACE_MS;
+	char driver[32];
+
+	ASSERT_EQ(0, host_set_present(host, 0, true));
+	while (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER)) {
+		ASSERT_LT(raw_ms(), end);
+		sched_yield();
+	}
 }
 
 /* pci_rescan_remove_lock and the lock of the PF; another device is in use */
@@ -230,8 +252,6 @@ TEST_F_TIMEOUT(locks, recovery, TIMEOUT)
 TEST_F_TIMEOUT(locks, pulled, TIMEOUT)
 {
 	int host = host_open();
-	char driver[32];
-	uint64_t end;
 
 	ASSERT_LE(0, host);
 	ASSERT_EQ(0, pci_set_numvfs(self->pf, 0));
@@ -248,13 +268,50 @@ TEST_F_TIMEOUT(locks, pulled, TIMEOUT)
 	EXPECT_EQ(0, self->writer[1].ret);
 	EXPECT_EQ(0, pci_rescan());
 
-	/* The slot works */
-	ASSERT_EQ(0, host_set_present(host, 0, true));
+	expect_plugged(_metadata, self, host);
+}
+
+/* What pciehp has of a slot, of which it is unbound while the slot is reset */
+TEST_F_TIMEOUT(locks, unserved, TIMEOUT)
+{
+	static const char driver[] = "/sys/bus/pci_express/drivers/pciehp";
+	struct writer *reset = &self->writer[0], *unbind = &self->writer[1];
+	char port[BDF_SIZE], service[256] = "", path[128], stack[4096], name[32];
+	int host = host_open();
+	struct dirent *entry;
+	uint64_t end;
+	DIR *dir;
+
+	ASSERT_LE(0, host);
+	ASSERT_EQ(0, pci_set_numvfs(self->pf, 0));
+	ASSERT_EQ(0, sysfs_write("bus", "/sys/bus/pci/devices/%s/reset_method", self->pf));
+	ASSERT_EQ(0, pci_port(self->pf, port));
+	dir = opendir(driver);
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, port, strlen(port)))
+			snprintf(service, sizeof(service), "%s", entry->d_name);
+	closedir(dir);
+	ASSERT_NE('\0', service[0]);
+
+	start(_metadata, reset, self->pf, "reset", "1", "pciehp_reset_slot");
+	snprintf(path, sizeof(path), "%s/unbind", driver);
+	start_path(_metadata, unbind, path, service, "pciehp_remove");
+	/* They have met */
+	read_stack(atomic_load(&reset->tid), stack, sizeof(stack));
+	EXPECT_NE(NULL, strstr(stack, "pciehp_reset_slot"));
+	expect_done(_metadata, self, 2);
+	EXPECT_EQ(0, reset->ret);
+	EXPECT_EQ(0, unbind->ret);
+
+	EXPECT_EQ(0, sysfs_write(service, "%s/bind", driver));
+	ASSERT_EQ(0, host_set_present(host, 0, false));
 	end = raw_ms() + PLACE_MS;
-	while (pci_driver(self->pf, driver, sizeof(driver)) || strcmp(driver, ATSX_DRIVER)) {
+	while (!pci_driver(self->pf, name, sizeof(name))) {
 		ASSERT_LT(raw_ms(), end);
 		sched_yield();
 	}
+	expect_plugged(_metadata, self, host);
 }
 
 /* The lock of a function that is found while its bus is reset, which is locked for that */
