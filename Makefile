@@ -17,6 +17,9 @@ export KERNEL_SRC QEMU_SRC IOMMU_ATS_CACHE IOMMU_ATS_CACHE2 FULL
 ifeq ($(IOMMU_ATS_CACHE),)
 unexport IOMMU_ATS_CACHE
 endif
+$(foreach a,$(ARCH),$(if $(filter $(a),arm64 x86_64),,$(error unknown ARCH '$(a)': arm64 or x86_64)))
+$(foreach v,$(VARIANT),$(if $(filter $(v),base patched debug kcsan rt),,\
+	$(error unknown VARIANT '$(v)': base, patched, debug, kcsan or rt)))
 # The kernel's own build reads these from the environment and means other things by them.
 unexport ARCH VARIANT TESTS
 

@@ -12,7 +12,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 BUILD=$ROOT/build
 CACHE=${IOMMU_ATS_CACHE:-$HOME/.cache/iommu-ats}
 SERIES_DIR=$ROOT/patches/linux-7.2
-JOBS=$(nproc)
+CORES=$(nproc)
 
 # Debian's tools go before whatever else the user's PATH holds (a python3 of his own
 # lacks the modules that the packages bring).

@@ -774,7 +774,14 @@ static int klog_match(struct klog *log, const char *regex, int show)
 
 int klog_count(struct klog *log, const char *regex)
 {
-	return klog_match(log, regex, 0);
+	int ret = klog_match(log, regex, 0);
+
+	/* A log that cannot be read must not pass for one without such lines */
+	if (ret < 0) {
+		fprintf(stderr, "# kernel log, %s: %s\n", regex, strerror(-ret));
+		abort();
+	}
+	return ret;
 }
 
 int klog_wait(struct klog *log, const char *regex, int ms)
@@ -785,7 +792,7 @@ int klog_wait(struct klog *log, const char *regex, int ms)
 	int ret;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (!(ret = klog_count(log, regex)) && left > 0) {
+	while (!(ret = klog_match(log, regex, 0)) && left > 0) {
 		if (poll(&p, 1, left) < 0 && errno != EINTR)
 			return -errno;
 		clock_gettime(CLOCK_MONOTONIC, &now);

@@ -49,6 +49,8 @@
 /* Until a device that was pulled out is gone, and until one is back */
 #define GONE_MS		30000
 #define BACK_MS		30000
+/* Until the port has heard of an error; a function that is being reset does not send it */
+#define HEARD_MS	500
 
 enum event {
 	E_USED, E_USED_VFIO, E_STALE_TRIED, E_DEAF, E_FLR, E_PM, E_BUS, E_PORT, E_AER,
@@ -72,6 +74,8 @@ FIXTURE(race) {
 };
 
 static atomic_ulong events[E_NUM];
+/* What took longest of each, ms */
+static atomic_ulong longest[E_NUM];
 static atomic_ulong stale;
 static atomic_bool stop;
 
@@ -114,6 +118,16 @@ static uint32_t draw(struct worker *w, uint32_t below)
 static void count(enum event e)
 {
 	atomic_fetch_add(&events[e], 1);
+}
+
+/* The same for what has begun at @start */
+static void count_since(enum event e, uint64_t start)
+{
+	unsigned long ms = raw_ms() - start, was = atomic_load(&longest[e]);
+
+	while (ms > was && !atomic_compare_exchange_weak(&longest[e], &was, ms))
+		;
+	count(e);
 }
 
 /* Registers of a function that is taken away are no memory any more */
@@ -331,13 +345,14 @@ static void *run_vfio(void *arg)
 static void reset_by(struct worker *w, unsigned int index, const char *method,
 		     enum event e)
 {
+	uint64_t start = raw_ms();
 	char bdf[BDF_SIZE];
 
 	if (fn_name(w, index, bdf) ||
 	    sysfs_write(method, "/sys/bus/pci/devices/%s/reset_method", bdf))
 		return;
 	sysfs_write("1", "/sys/bus/pci/devices/%s/reset", bdf);
-	count(e);
+	count_since(e, start);
 }
 
 static int set_present(struct worker *w, bool present)
@@ -353,27 +368,31 @@ static int set_present(struct worker *w, bool present)
 /* Until it is gone and has a driver again, as it may not be bound in between */
 static void pull_and_put_in(struct worker *w)
 {
-	uint64_t end = raw_ms() + GONE_MS;
+	uint64_t start = raw_ms(), end = start + GONE_MS;
 	struct _test_data_race *self = w->self;
 	char driver[32];
+	bool gone, back;
 	int ctrl;
 
 	if (set_present(w, false))
 		return;
 	do {
 		ctrl = pci_slot_ctrl(self->port);
-	} while (ctrl >= 0 && (ctrl & PCI_SLOT_CTRL_OFF) != PCI_SLOT_CTRL_OFF &&
-		 raw_ms() < end);
-	set_present(w, true);
+		gone = ctrl >= 0 && (ctrl & PCI_SLOT_CTRL_OFF) == PCI_SLOT_CTRL_OFF;
+	} while (ctrl >= 0 && !gone && raw_ms() < end);
+	if (set_present(w, true))
+		return;
 	end = raw_ms() + BACK_MS;
-	while (pci_driver(self->pf, driver, sizeof(driver)) && raw_ms() < end)
+	while (!(back = !pci_driver(self->pf, driver, sizeof(driver))) && raw_ms() < end)
 		sched_yield();
-	count(E_PULL);
+	if (gone && back)
+		count_since(E_PULL, start);
 }
 
 /* An error of the link, and what the kernel does about it */
 static void recover(struct worker *w)
 {
+	uint64_t start = raw_ms();
 	char driver[32];
 	struct klog log;
 	int ret;
@@ -383,14 +402,15 @@ static void recover(struct worker *w)
 	pthread_mutex_lock(&host_lock);
 	ret = host_aer(w->self->host, "DLP");
 	pthread_mutex_unlock(&host_lock);
-	if (!ret)
-		klog_wait(&log, "device recovery (successful|failed)", BACK_MS);
+	if (!ret && klog_wait(&log, "error message received from", HEARD_MS) > 0 &&
+	    klog_wait(&log, "device recovery (successful|failed)", BACK_MS) > 0)
+		count_since(E_AER, start);
 	klog_close(&log);
-	count(E_AER);
 }
 
 static void rebind(struct worker *w, unsigned int index, bool domain)
 {
+	uint64_t start = raw_ms();
 	char bdf[BDF_SIZE];
 
 	if (fn_name(w, index, bdf))
@@ -412,7 +432,7 @@ static void rebind(struct worker *w, unsigned int index, bool domain)
 	}
 	pci_bind(bdf, ATSX_DRIVER);
 	pthread_rwlock_unlock(&driver_lock);
-	count(domain ? E_DOMAIN : E_REBIND);
+	count_since(domain ? E_DOMAIN : E_REBIND, start);
 }
 
 static void *run_admin(void *arg)
@@ -431,18 +451,20 @@ static void *run_admin(void *arg)
 	while (!atomic_load(&stop)) {
 		unsigned int index = draw(w, VFS + 1);
 		uint32_t what = draw(w, 100);
+		uint64_t start;
 
 		if (what < 97)
 			pthread_rwlock_rdlock(&slot_lock);
 		else
 			pthread_rwlock_wrlock(&slot_lock);
+		start = raw_ms();
 		if (what < 30) {
 			set_policy(w, index, "inv-param", draw(w, 100));
 			set_policy(w, index, "inv-policy",
 				   inv[draw(w, sizeof(inv) / sizeof(*inv))]);
 			set_policy(w, index, "reset-policy",
 				   reset[draw(w, sizeof(reset) / sizeof(*reset))]);
-			count(E_DEAF);
+			count_since(E_DEAF, start);
 		} else if (what < 50) {
 			reset_by(w, index, "flr", E_FLR);
 		} else if (what < 60) {
@@ -455,13 +477,13 @@ static void *run_admin(void *arg)
 			pthread_rwlock_rdlock(&driver_lock);
 			pci_set_numvfs(self->pf, draw(w, 2) ? VFS : 0);
 			pthread_rwlock_unlock(&driver_lock);
-			count(E_SRIOV);
+			count_since(E_SRIOV, start);
 		} else if (what < 85) {
 			reset_by(w, index, "bus", E_BUS);
 		} else if (what < 90) {
 			sysfs_write("1", "/sys/bus/pci/devices/%s/reset_subordinate",
 				    self->port);
-			count(E_PORT);
+			count_since(E_PORT, start);
 		} else if (what < 93) {
 			pthread_rwlock_rdlock(&driver_lock);
 			pthread_mutex_lock(&link_lock);
@@ -473,7 +495,7 @@ static void *run_admin(void *arg)
 			pci_remove(self->pf);
 			pci_rescan();
 			pthread_mutex_unlock(&link_lock);
-			count(E_REMOVE);
+			count_since(E_REMOVE, start);
 		} else {
 			pull_and_put_in(w);
 		}
@@ -569,6 +591,7 @@ TEST_F_TIMEOUT(race, stress, TIMEOUT)
 	const unsigned int num = sizeof(workers) / sizeof(*workers);
 	uint64_t start = raw_ms();
 	char regex[128];
+	int quarantined;
 
 	for (unsigned int i = 0; i < num; i++) {
 		struct worker *w = &workers[i];
@@ -586,11 +609,16 @@ TEST_F_TIMEOUT(race, stress, TIMEOUT)
 		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
 
 	for (int i = 0; i < E_NUM; i++)
-		ksft_print_msg("%s: %lu\n", event_name[i], atomic_load(&events[i]));
-	ksft_print_msg("quarantined: %d, recovered: %d, in %llu ms\n",
-		       klog_count(&self->log, "no answer to invalidations, DMA stays"),
+		ksft_print_msg("%s: %lu, longest %lu ms\n", event_name[i],
+			       atomic_load(&events[i]), atomic_load(&longest[i]));
+	quarantined = klog_count(&self->log, "no answer to invalidations, DMA stays");
+	ksft_print_msg("quarantined: %d, recovered: %d, in %llu ms\n", quarantined,
 		       klog_count(&self->log, "not blocked any more"),
 		       (unsigned long long)(raw_ms() - start));
+	/* Something has to have happened */
+	EXPECT_LT(0, quarantined);
+	EXPECT_LT(0, atomic_load(&events[E_STALE_TRIED]));
+	EXPECT_LT(0, atomic_load(&events[E_USED_VFIO]));
 	EXPECT_EQ(0, atomic_load(&stale));
 	snprintf(regex, sizeof(regex), "%s: .*no answer to invalidations",
 		 self->healthy);

@@ -278,6 +278,24 @@ TEST_F_TIMEOUT(reset, late_failure, TIMEOUT)
 }
 
 /*
+ * After the FLR of a PF has failed the next method is tried, and is impossible with VFs on
+ * the bus. They have been reset with the PF all the same (B5, B8).
+ */
+TEST_F_TIMEOUT(reset, next_method, TIMEOUT)
+{
+	char vf[BDF_SIZE], blocked[32] = "";
+
+	use(_metadata, self, 0, "flr bus");
+	set_vfs(_metadata, self, 1);
+	ASSERT_EQ(0, pci_virtfn(self->pf, 0, vf));
+	fill(_metadata, self);
+	fail_late(_metadata, self);
+	EXPECT_EQ(0, sysfs_read(blocked, sizeof(blocked), "/sys/bus/pci/devices/%s/iommu_blocked",
+				vf));
+	EXPECT_STREQ("reset-failed", blocked);
+}
+
+/*
  * The same by way of a device-specific reset, which has to pass on that its FLR
  * failed (B2). Needs a PF with the IDs of such a one.
  */
