@@ -78,6 +78,8 @@ static atomic_ulong events[E_NUM];
 static atomic_ulong longest[E_NUM];
 static atomic_ulong stale;
 static atomic_bool stop;
+/* The worker that is to use it has not begun */
+static atomic_bool no_vfio;
 
 /* One command to the host at a time */
 static pthread_mutex_t host_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -93,8 +95,9 @@ static pthread_rwlock_t slot_lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZ
 static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * For writing: the PF has no driver. It would lose its configuration by the recovery of
- * the link, and with it its VFs.
+ * For writing: the PF has no driver, or the link is recovered, which fails if a function has
+ * none. The PF then loses its configuration, and with it its VFs, which 7.2 waits a minute
+ * for, each time that one is reset.
  */
 static pthread_rwlock_t driver_lock = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -315,8 +318,10 @@ static void *run_vfio(void *arg)
 	struct vfio_space space;
 	sigjmp_buf env;
 
-	if (vfio_space_open(&space))
+	if (vfio_space_open(&space)) {
+		atomic_store(&no_vfio, true);
 		return NULL;
+	}
 	while (!atomic_load(&stop)) {
 		struct atsx_fn fn = { .fd = -1 };
 		volatile int ret = -EFAULT;
@@ -485,7 +490,11 @@ static void *run_admin(void *arg)
 				    self->port);
 			count_since(E_PORT, start);
 		} else if (what < 93) {
-			pthread_rwlock_rdlock(&driver_lock);
+			/* One in eight is let go wrong */
+			if (draw(w, 8))
+				pthread_rwlock_wrlock(&driver_lock);
+			else
+				pthread_rwlock_rdlock(&driver_lock);
 			pthread_mutex_lock(&link_lock);
 			recover(w);
 			pthread_mutex_unlock(&link_lock);
@@ -591,7 +600,6 @@ TEST_F_TIMEOUT(race, stress, TIMEOUT)
 	const unsigned int num = sizeof(workers) / sizeof(*workers);
 	uint64_t start = raw_ms();
 	char regex[128];
-	int quarantined;
 
 	for (unsigned int i = 0; i < num; i++) {
 		struct worker *w = &workers[i];
@@ -611,14 +619,13 @@ TEST_F_TIMEOUT(race, stress, TIMEOUT)
 	for (int i = 0; i < E_NUM; i++)
 		ksft_print_msg("%s: %lu, longest %lu ms\n", event_name[i],
 			       atomic_load(&events[i]), atomic_load(&longest[i]));
-	quarantined = klog_count(&self->log, "no answer to invalidations, DMA stays");
-	ksft_print_msg("quarantined: %d, recovered: %d, in %llu ms\n", quarantined,
+	ksft_print_msg("quarantined: %d, recovered: %d, in %llu ms\n",
+		       klog_count(&self->log, "no answer to invalidations, DMA stays"),
 		       klog_count(&self->log, "not blocked any more"),
 		       (unsigned long long)(raw_ms() - start));
-	/* Something has to have happened */
-	EXPECT_LT(0, quarantined);
+	/* Something has to have happened, whatever had to wait */
 	EXPECT_LT(0, atomic_load(&events[E_STALE_TRIED]));
-	EXPECT_LT(0, atomic_load(&events[E_USED_VFIO]));
+	EXPECT_FALSE(atomic_load(&no_vfio));
 	EXPECT_EQ(0, atomic_load(&stale));
 	snprintf(regex, sizeof(regex), "%s: .*no answer to invalidations",
 		 self->healthy);

@@ -46,10 +46,10 @@
 /* The longest delay where the hardware knows none */
 #define DELAY		2500
 /*
- * What a busy host may add to so many ms. A kernel that checks everything takes longer, but
- * not as long as another time-out would.
+ * What a busy host may add to so many ms. To tell one time-out from two is left to kernels
+ * that do not check everything, which takes long.
  */
-#define SLACK(ms)	((ms) * (getenv("vm_slow") ? 7 : 4) / 8)
+#define SLACK(ms)	((ms) * (getenv("vm_slow") ? 12 : 4) / 8)
 /* Durations are read in whole ms */
 #define EARLY		1
 
