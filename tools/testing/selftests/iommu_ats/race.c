@@ -181,6 +181,7 @@ static void try_stale(struct atsx_fn *fn, struct atsx_mem *mem)
 		.flags = ATSX_DMA_TRANSLATED,
 		.pattern = NEW,
 	};
+	char type[16] = "?";
 	size_t bad;
 
 	atsx_mem_fill(mem, OLD);
@@ -190,7 +191,8 @@ static void try_stale(struct atsx_fn *fn, struct atsx_mem *mem)
 	if (!bad)
 		return;
 	atomic_fetch_add(&stale, bad);
-	ksft_print_msg("%s: %zu words written after the unmap\n", fn->bdf, bad);
+	iommu_type(fn->bdf, type, sizeof(type));
+	ksft_print_msg("%s: %zu words written after the unmap, domain %s\n", fn->bdf, bad, type);
 }
 
 /*
@@ -416,7 +418,7 @@ static void recover(struct worker *w)
 static void rebind(struct worker *w, unsigned int index, bool domain)
 {
 	uint64_t start = raw_ms();
-	char bdf[BDF_SIZE];
+	char bdf[BDF_SIZE], type[16];
 
 	if (fn_name(w, index, bdf))
 		return;
@@ -431,11 +433,15 @@ static void rebind(struct worker *w, unsigned int index, bool domain)
 		pthread_rwlock_rdlock(&driver_lock);
 	}
 	pci_unbind(bdf);
-	if (domain) {
+	if (domain)
 		iommu_set_type(bdf, "identity");
-		iommu_set_type(bdf, "DMA");
-	}
-	pci_bind(bdf, ATSX_DRIVER);
+	/*
+	 * One that is blocked, or is just reset, may have to keep the identity domain. There
+	 * nothing is stale, and whatever a driver has ever mapped can be written to.
+	 */
+	if (!iommu_type(bdf, type, sizeof(type)) &&
+	    (!strcmp(type, "DMA") || !iommu_set_type(bdf, "DMA")))
+		pci_bind(bdf, ATSX_DRIVER);
 	pthread_rwlock_unlock(&driver_lock);
 	count_since(domain ? E_DOMAIN : E_REBIND, start);
 }
