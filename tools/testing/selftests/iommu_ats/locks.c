@@ -36,6 +36,9 @@
 #define PLACE_MS	20000
 #define DONE_S		20
 
+/* A reset that takes its time */
+#define RESET_MS	1000
+
 /* Who removes a device waits here for who has it open */
 #define IN_USE		"vfio_unregister_group_dev"
 
@@ -294,12 +297,21 @@ TEST_F_TIMEOUT(locks, unserved, TIMEOUT)
 	closedir(dir);
 	ASSERT_NE('\0', service[0]);
 
+	/* Long enough for an unbind that does not wait for it */
+	ASSERT_EQ(0, host_set(host, 0, "reset-param", RESET_MS));
+	ASSERT_EQ(0, host_set(host, 0, "reset-policy", ATSX_RESET_LATE));
 	start(_metadata, reset, self->pf, "reset", "1", "pciehp_reset_slot");
 	snprintf(path, sizeof(path), "%s/unbind", driver);
 	start_path(_metadata, unbind, path, service, "pciehp_remove");
-	/* They have met */
+	/* When that is done, nobody may be in what belongs to the driver */
+	end = raw_ms() + PLACE_MS;
+	while (!atomic_load(&unbind->done)) {
+		ASSERT_LT(raw_ms(), end);
+		sched_yield();
+	}
 	read_stack(atomic_load(&reset->tid), stack, sizeof(stack));
-	EXPECT_NE(NULL, strstr(stack, "pciehp_reset_slot"));
+	EXPECT_EQ(NULL, strstr(stack, "pciehp_reset_slot"))
+		TH_LOG("unbound in the middle of the reset: %s", stack);
 	expect_done(_metadata, self, 2);
 	EXPECT_EQ(0, reset->ret);
 	EXPECT_EQ(0, unbind->ret);
