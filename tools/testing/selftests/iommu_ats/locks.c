@@ -31,7 +31,7 @@
 
 #define TIMEOUT		120
 /* How often a device is added until that falls into the reset, which takes 0.1 s and more */
-#define TRIES		20
+#define TRY_MS		90000
 /* Until a writer is where he is to be, and until he is done; both take some ms */
 #define PLACE_MS	20000
 #define DONE_S		20
@@ -333,11 +333,13 @@ TEST_F_TIMEOUT(locks, added, TIMEOUT)
 	struct writer *reset = &self->writer[0], *rescan = &self->writer[1];
 	char first[BDF_SIZE], bdf[BDF_SIZE], port[BDF_SIZE], driver[32];
 	char stack[4096] = "";
+	uint64_t end;
 
 	ASSERT_EQ(0, atsx_bdf(ATSX_EX(1), first));
 	ASSERT_EQ(0, atsx_bdf(ATSX_EX(2), bdf));
 	ASSERT_EQ(0, pci_port(bdf, port));
-	for (int i = 0; i < TRIES && !strstr(stack, waits); i++) {
+	end = raw_ms() + TRY_MS;
+	while (raw_ms() < end && !strstr(stack, waits)) {
 		ASSERT_EQ(0, pci_remove(bdf));
 		atomic_store(&reset->done, false);
 		atomic_store(&rescan->done, false);
