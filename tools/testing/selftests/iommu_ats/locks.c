@@ -30,7 +30,7 @@
 #include "kselftest_harness.h"
 
 #define TIMEOUT		120
-/* How often a device is added until that falls into the reset, which takes 0.1 s and more */
+/* For how long a device is added until that falls into a reset, which takes 0.1 s and more */
 #define TRY_MS		90000
 /* Until a writer is where he is to be, and until he is done; both take some ms */
 #define PLACE_MS	20000
