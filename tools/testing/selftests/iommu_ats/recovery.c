@@ -407,25 +407,26 @@ TEST_F_TIMEOUT(recovery, vfio, TIMEOUT)
 }
 
 /* Runtime PM tells nobody when it is through */
-static bool sleeps(struct _test_data_recovery *self)
+static bool sleeps(struct _test_data_recovery *self, const char *in)
 {
 	uint64_t end = raw_ms() + WAIT_MS;
 	char state[32] = "";
 
-	while (raw_ms() < end && strcmp(state, "D3cold")) {
+	while (raw_ms() < end && strcmp(state, in)) {
 		if (sysfs_read(state, sizeof(state), "/sys/bus/pci/devices/%s/power_state",
 			       self->fn.bdf))
 			break;
 		sched_yield();
 	}
-	return !strcmp(state, "D3cold");
+	return !strcmp(state, in);
 }
 
 /*
- * In D3cold it cannot answer, which is no fault: it is fenced until it has power, and then
+ * Asleep it need not answer, which is no fault: it is fenced until it is awake, and then
  * it does. One that does not answer then is as broken as any other. (B8, C4)
  */
-TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
+static void asleep(struct __test_metadata *_metadata, struct _test_data_recovery *self,
+		   unsigned int index, const char *in)
 {
 	struct pollfd wakeup = { .events = POLLIN, .fd = eventfd(0, EFD_CLOEXEC) };
 	struct pollfd errors = { .events = POLLIN };
@@ -433,18 +434,15 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 	uint64_t count;
 	char value[64];
 
-	if (!getenv("vm_acpi_power"))
-		SKIP(return, "no firmware that switches the function off");
-	use_vfio(_metadata, self, variant->index);
+	use_vfio(_metadata, self, index);
 	errors.fd = vfio_errors(&self->fn);
 	ASSERT_LE(0, errors.fd);
 
 	for (int deaf = 1; deaf >= 0; deaf--) {
 		vfio_map_both(_metadata, self, mem);
 		ASSERT_EQ(0, vfio_low_power_enter(&self->fn, wakeup.fd));
-		ASSERT_TRUE(sleeps(self));
-		ASSERT_EQ(0, host_set(self->host, self->fn.index, "inv-param", 1));
-		set_policy(_metadata, self, deaf ? ATSX_INV_DROP : ATSX_INV_DROP_N);
+		ASSERT_TRUE(sleeps(self, in));
+		set_policy(_metadata, self, ATSX_INV_DROP);
 		ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy",
 				      deaf ? ATSX_RESET_KEEP_POLICY : ATSX_RESET_CLEAR));
 		klog_mark(&self->log);
@@ -454,7 +452,7 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 		EXPECT_EQ(0, klog_count(&self->log, "not blocked any more"));
 		/* Nobody wakes it up, now or later */
 		EXPECT_EQ(0, poll(&wakeup, 1, WAKEUP_MS));
-		EXPECT_TRUE(sleeps(self));
+		EXPECT_TRUE(sleeps(self, in));
 		ASSERT_EQ(0, vfio_low_power_exit(&self->fn));
 		/* Which may tell of itself */
 		if (poll(&wakeup, 1, 0))
@@ -486,6 +484,18 @@ TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
 	}
 	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
 		klog_show(&self->log, "WARNING:|BUG:");
+}
+
+TEST_F_TIMEOUT(recovery, d3cold, TIMEOUT)
+{
+	if (!getenv("vm_acpi_power"))
+		SKIP(return, "no firmware that switches the function off");
+	asleep(_metadata, self, variant->index, "D3cold");
+}
+
+TEST_F_TIMEOUT(recovery, d3hot, TIMEOUT)
+{
+	asleep(_metadata, self, variant->index, "D3hot");
 }
 
 TEST_HARNESS_MAIN
