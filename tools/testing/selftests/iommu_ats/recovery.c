@@ -344,11 +344,14 @@ TEST_F_TIMEOUT(recovery, aer, TIMEOUT)
 }
 
 /*
- * An error for which nothing is reset leaves it blocked. Its driver, which was told to resume,
- * and user space hear that again (C4).
+ * An error for which nothing is reset leaves it blocked: its driver, which was told before,
+ * is not told that all is well (C4)
  */
 TEST_F_TIMEOUT(recovery, aer_nonfatal, TIMEOUT)
 {
+	char resume[64];
+
+	snprintf(resume, sizeof(resume), "%s: (slot_reset|resume)", self->fn.bdf);
 	ASSERT_EQ(0, recover(WANTS_NOTHING));
 	fault(_metadata, self);
 	EXPECT_TRUE(uevent_is(self, BEGIN));
@@ -357,12 +360,9 @@ TEST_F_TIMEOUT(recovery, aer_nonfatal, TIMEOUT)
 	ASSERT_EQ(0, host_aer(self->host, "COMP_TIME"));
 	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)", WAIT_MS));
 	EXPECT_EQ(1, klog_count(&self->log, "AER: device recovery successful"));
-	EXPECT_LT(0, klog_count(&self->log, ": resume"));
-	EXPECT_EQ(0, klog_count(&self->log, "slot_reset"));
-	EXPECT_EQ(1, klog_count(&self->log, "error_detected: frozen"));
-	EXPECT_TRUE(uevent_is(self, BEGIN));
-	EXPECT_TRUE(uevent_is(self, SUCCESS));
-	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_LT(0, klog_count(&self->log, "error_detected: normal"));
+	EXPECT_EQ(0, klog_count(&self->log, resume));
+	EXPECT_EQ(0, klog_count(&self->log, "error_detected: frozen"));
 	expect_blocked(_metadata, self->fn.bdf, "broken");
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	EXPECT_EQ(0, reset_function(self->fn.bdf));
