@@ -279,6 +279,26 @@ TEST_F_TIMEOUT(recovery, unbind, TIMEOUT)
 		klog_show(&self->log, "WARNING:|BUG:");
 }
 
+/* A driver that is bound to it when it is in quarantine hears of it, too (C4) */
+TEST_F_TIMEOUT(recovery, bind, TIMEOUT)
+{
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_EQ(0, pci_unbind(self->fn.bdf));
+	atsx_fn_close(&self->fn);
+	expect_blocked(_metadata, self->fn.bdf, "broken");
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
+	EXPECT_TRUE(uevent_is(self, BEGIN));
+	EXPECT_TRUE(uevent_is(self, SUCCESS));
+	expect_blocked(_metadata, self->fn.bdf, "none");
+	ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
+	expect_works(_metadata, &self->fn);
+	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
+		klog_show(&self->log, "WARNING:|BUG:");
+}
+
 /* A reset of the whole bus: it fails, then succeeds (B8) */
 TEST_F_TIMEOUT(recovery, bus, TIMEOUT)
 {
