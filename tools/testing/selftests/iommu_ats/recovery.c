@@ -324,6 +324,11 @@ TEST_F_TIMEOUT(recovery, bus_fails, TIMEOUT)
 	ASSERT_EQ(0, fail_function_off());
 	/* VF Enable is as it was: the VFs have not been reset */
 	expect_blocked(_metadata, self->fn.bdf, variant->index ? "none" : "reset-failed");
+	if (!variant->index) {
+		/* Its driver has not asked for it, and hears of it (C4) */
+		EXPECT_TRUE(uevent_is(self, BEGIN));
+		EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	}
 	EXPECT_EQ(0, reset_bus(self));
 	expect_back(_metadata, self);
 }
@@ -387,6 +392,48 @@ TEST_F_TIMEOUT(recovery, aer_nonfatal, TIMEOUT)
 	EXPECT_EQ(0, atsx_fn_granted(&self->fn, &self->mem, GRANT_ALL));
 	EXPECT_EQ(0, reset_function(self->fn.bdf));
 	expect_back(_metadata, self);
+}
+
+/*
+ * A VF that does not answer after the reset of the link is lost alone: its user, who may be
+ * a guest, does not decide about the PF (B8, C4)
+ */
+TEST_F_TIMEOUT(recovery, aer_deaf, TIMEOUT)
+{
+	char pattern[64];
+
+	if (!variant->index)
+		SKIP(return, "only of a VF");
+	ASSERT_EQ(0, recover(WANTS_NOTHING));
+	fault(_metadata, self);
+	EXPECT_EQ(1, klog_wait(&self->log, "error_detected: frozen", WAIT_MS));
+	set_policy(_metadata, self, ATSX_INV_DROP);
+	ASSERT_EQ(0, host_set(self->host, self->fn.index, "reset-policy", ATSX_RESET_KEEP_POLICY));
+	ASSERT_EQ(0, recover(WANTS_RESET));
+	klog_mark(&self->log);
+	ASSERT_EQ(0, host_aer(self->host, "DLP"));
+	EXPECT_LT(0, klog_wait(&self->log, "AER: device recovery (successful|failed)", WAIT_MS));
+	EXPECT_EQ(1, klog_count(&self->log, "AER: device recovery successful"));
+	snprintf(pattern, sizeof(pattern), "%s: resume", self->pf);
+	EXPECT_EQ(1, klog_count(&self->log, pattern));
+	snprintf(pattern, sizeof(pattern), "%s: error_detected: perm_failure", self->fn.bdf);
+	EXPECT_EQ(1, klog_count(&self->log, pattern));
+	snprintf(pattern, sizeof(pattern), "%s: (slot_reset|resume)", self->fn.bdf);
+	EXPECT_EQ(0, klog_count(&self->log, pattern));
+	EXPECT_EQ(1, klog_count(&self->log, "perm_failure"));
+	expect_blocked(_metadata, self->fn.bdf, "broken");
+
+	set_policy(_metadata, self, ATSX_INV_ANSWER);
+	EXPECT_EQ(0, reset_function(self->fn.bdf));
+	expect_blocked(_metadata, self->fn.bdf, "none");
+	/* What else it has lost is for a driver to set up */
+	EXPECT_EQ(0, pci_unbind(self->fn.bdf));
+	atsx_fn_close(&self->fn);
+	EXPECT_EQ(0, pci_bind(self->fn.bdf, ATSX_DRIVER));
+	ASSERT_EQ(0, atsx_fn_open(&self->fn, variant->index));
+	expect_works(_metadata, &self->fn);
+	EXPECT_EQ(0, klog_count(&self->log, "WARNING:|BUG:"))
+		klog_show(&self->log, "WARNING:|BUG:");
 }
 
 static void use_vfio(struct __test_metadata *_metadata,
