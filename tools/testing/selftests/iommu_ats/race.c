@@ -535,9 +535,10 @@ FIXTURE_SETUP(race)
 	self->host = host_open();
 	ASSERT_LE(0, self->host);
 	ASSERT_EQ(0, klog_open(&self->log, false));
-	/* If KCSAN is there: 7.2's own, in the tick of an idle CPU and of the clock */
+	/* If KCSAN is there: 7.2's own, in the tick of an idle CPU, of the clock, and of ttys */
 	sysfs_write("!tick_nohz_idle_got_tick", "/sys/kernel/debug/kcsan");
 	sysfs_write("!ktime_get_raw", "/sys/kernel/debug/kcsan");
+	sysfs_write("!n_tty_receive_buf_common", "/sys/kernel/debug/kcsan");
 	/* Of a PCI device it reads is_virtfn, which never changes, beside bits that do */
 	sysfs_write("!reset_store", "/sys/kernel/debug/kcsan");
 	/* A link that was reset has to be followed by a reset of the driver's own */
